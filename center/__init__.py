@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: what screens, scripts and publishers without Kafka talk to."""

@@ -1,0 +1,37 @@
+"""Settings of every process, from environment variables with the prefix CITYWATCH_ (or a .env file)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_CITY = Path(__file__).parent / "hcmc"
+
+
+class Settings(BaseSettings):
+    """One object for all services; each reads what it needs."""
+
+    model_config = SettingsConfigDict(env_prefix="CITYWATCH_", env_file=".env", extra="ignore")
+
+    database_dsn: str = Field("postgresql://citywatch@127.0.0.1:5432/citywatch", description="PostgreSQL or TimescaleDB")
+    store: Literal["auto", "timescale", "plain"] = Field("auto", description="fixed at the first migration")
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="host:port, comma separated")
+    broker: Literal["kafka", "embedded"] = Field("kafka", description="embedded: record time is the producer's CreateTime")
+    replication_factor: int = Field(1, ge=1, description="of created topics; 3 in production")
+    city: Path = Field(DEFAULT_CITY, description="folder with city.yaml, sectors.yaml, zones.geojson, rules/")
+    raw_retention_days: int = Field(90, ge=1, description="older readings are refused as late")
+    worker: str = Field("", description="name of this worker; empty: host and process id")
+    center_host: str = "127.0.0.1"
+    center_port: int = Field(8700, ge=0, le=65535)
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+    frontend: Path | None = Field(None, description="built frontend; default: frontend/dist beside the packages")
+    log_format: Literal["console", "json"] = "json"
+    log_level: str = "INFO"
+    failpoint: str = Field("", description="name of a failpoint where the process stops itself; for the kill test")
+    simulated: bool = Field(False, description="the events come from the simulator: screens say so")
+
+    @property
+    def fetch_max_wait_ms(self) -> int:
+        """The embedded broker holds a fetch for the whole wait, so it must be short there."""
+        return 10 if self.broker == "embedded" else 500

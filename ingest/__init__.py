@@ -1,0 +1,1 @@
+"""Kafka → database, exactly once."""

@@ -1,0 +1,1 @@
+"""A simulated city, replay of recorded data, drills."""
