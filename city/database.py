@@ -1,0 +1,120 @@
+"""The way to the database: pools with the session settings that every service needs, SQL files, and what errors mean.
+
+What failed is told by its SQLSTATE class: *retry* (the same transaction again, at once), *unavailable* (the server is
+gone, full or starting: wait, then reconnect) or *fault* (the statement is wrong: a person has to look).
+"""
+
+import functools
+from importlib import resources
+from typing import TYPE_CHECKING, Final, Literal
+
+import asyncpg
+
+from city.settings import Settings
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection | PoolConnectionProxy
+else:
+    Connection = asyncpg.Connection
+
+RETRYABLE: Final = frozenset({"40001", "40P01", "55P03"})
+"""Serialization failure, deadlock, lock not available: the same transaction again may pass."""
+
+UNAVAILABLE: Final = frozenset(
+    {"25P03", "53100", "53200", "53300", "53400", "57P01", "57P02", "57P03", "57P05", "58030"}
+)
+"""Idle-in-transaction timeout, disk full, out of memory, too many connections, shutdown or start, I/O error."""
+
+UNIQUE_VIOLATION: Final = "23505"
+
+Failure = Literal["retry", "unavailable", "fault"]
+
+
+class DatabaseError(Exception):
+    """A failure of the store that a person should read; `code` is stable, the text names what to do."""
+
+    code = "database"
+
+
+class MigrationError(DatabaseError):
+    """The schema could not be brought up to date; nothing of the failing file was applied."""
+
+    code = "migration"
+
+
+class StoreKindFixed(MigrationError):
+    """The kind of store asked for is not the one that the first migration fixed."""
+
+    code = "store_kind_fixed"
+
+
+class LeaseLost(DatabaseError):
+    """Another owner has the lease, or it ran out; the transaction must not commit."""
+
+    code = "lease_lost"
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE that the server gave, or None if the error is not the server's."""
+    state = getattr(error, "sqlstate", None)
+    return state if isinstance(state, str) else None
+
+
+def failure(error: BaseException) -> Failure:
+    """What to do about an error of asyncpg or of the network below it."""
+    state = sqlstate(error)
+    if state is not None:
+        if state in RETRYABLE:
+            return "retry"
+        return "unavailable" if state in UNAVAILABLE or state.startswith("08") else "fault"
+    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        return "unavailable"
+    return "fault"
+
+
+SESSION: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    "idle_in_transaction_session_timeout": "3s",
+}
+"""Set in every session: a client that is paused inside a transaction holds its locks for three seconds at most."""
+
+
+async def open_pool(
+    settings: Settings,
+    *,
+    application: str,
+    min_size: int = 1,
+    max_size: int = 4,
+    command_timeout_s: float | None = None,
+) -> asyncpg.Pool:
+    """A pool of sessions in UTC, named `application` in pg_stat_activity; connects `min_size` of them before it returns.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server can't be reached or refuses; see `failure`.
+    """
+    return await asyncpg.create_pool(
+        settings.database_dsn,
+        min_size=min_size,
+        max_size=max_size,
+        command_timeout=command_timeout_s,
+        timeout=10,
+        server_settings={**SESSION, "application_name": application},
+    )
+
+
+async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
+    """One session with the same settings as a pool's; the caller closes it."""
+    return await asyncpg.connect(dsn, timeout=10, server_settings={**SESSION, "application_name": application})
+
+
+@functools.cache
+def load_sql(package: str, name: str) -> str:
+    """The statement in file `name` beside the modules of `package`; read once.
+
+    Raises:
+        FileNotFoundError: no such file in the package.
+    """
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+INSERT INTO city_state (key, value) VALUES ('store', '"plain"');

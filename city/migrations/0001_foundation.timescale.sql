@@ -1,0 +1,3 @@
+CREATE EXTENSION IF NOT EXISTS timescaledb;
+
+INSERT INTO city_state (key, value) VALUES ('store', '"timescale"');
