@@ -14,6 +14,7 @@ import pytest
 
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
+from citywatch.embedded.kafka import ApacheKafka
 from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
 
 BROKER = os.environ.get("CITYWATCH_TEST_BROKER", "embedded")
@@ -102,11 +103,22 @@ def embedded_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 
 
 @pytest.fixture
+def apache_kafka(tmp_path: Path) -> Iterator[ApacheKafka]:
+    """An Apache Kafka of this test alone (two seconds); a restart keeps its log."""
+    server = ApacheKafka(tmp_path / "kafka")
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
 def fresh_broker(request: pytest.FixtureRequest) -> str:
     """Bootstrap address of a broker without topics: embedded, or Apache Kafka with CITYWATCH_TEST_BROKER=kafka."""
     if BROKER == "kafka":
-        bootstrap: str = request.getfixturevalue("emptied_kafka")
-        return bootstrap
+        kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
+        return kafka.bootstrap
     broker: EmbeddedBroker = request.getfixturevalue("embedded_broker")
     return broker.bootstrap
 
