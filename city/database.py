@@ -9,6 +9,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final, Literal
 
 import asyncpg
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
 from city.settings import Settings
 
@@ -28,6 +29,9 @@ UNAVAILABLE: Final = frozenset(
 """Idle-in-transaction timeout, disk full, out of memory, too many connections, shutdown or start, I/O error."""
 
 UNIQUE_VIOLATION: Final = "23505"
+
+STORE_ERRORS: Final = (OSError, TimeoutError, PostgresError, InterfaceError, InternalClientError)
+"""Everything that a statement can raise when the database or the way to it fails; `failure` sorts it."""
 
 Failure = Literal["retry", "unavailable", "fault"]
 
@@ -69,7 +73,7 @@ def failure(error: BaseException) -> Failure:
         if state in RETRYABLE:
             return "retry"
         return "unavailable" if state in UNAVAILABLE or state.startswith("08") else "fault"
-    if isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+    if isinstance(error, OSError | TimeoutError | InterfaceError | InternalClientError):
         return "unavailable"
     return "fault"
 
@@ -90,12 +94,12 @@ async def open_pool(
     max_size: int = 4,
     command_timeout_s: float | None = None,
 ) -> asyncpg.Pool:
-    """A pool of sessions in UTC, named `application` in pg_stat_activity; connects `min_size` of them before it returns.
+    """A pool of sessions in UTC, named `application` in pg_stat_activity; `min_size` of them are connected at once.
 
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses; see `failure`.
     """
-    return await asyncpg.create_pool(
+    pool: asyncpg.Pool = await asyncpg.create_pool(
         settings.database_dsn,
         min_size=min_size,
         max_size=max_size,
@@ -103,11 +107,15 @@ async def open_pool(
         timeout=10,
         server_settings={**SESSION, "application_name": application},
     )
+    return pool
 
 
 async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
     """One session with the same settings as a pool's; the caller closes it."""
-    return await asyncpg.connect(dsn, timeout=10, server_settings={**SESSION, "application_name": application})
+    connection: asyncpg.Connection = await asyncpg.connect(
+        dsn, timeout=10, server_settings={**SESSION, "application_name": application}
+    )
+    return connection
 
 
 @functools.cache

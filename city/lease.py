@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from city.clock import Clock
-from city.database import Connection, LeaseLost, failure
+from city.database import STORE_ERRORS, Connection, LeaseLost, failure
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Lease:
         self.epoch: int | None = None
 
     async def acquire(self) -> bool:
-        """Take the lease if it is free, has run out, or is this owner's from an earlier life; True if it is now held."""
+        """Take the lease if it is free, has run out, or is this owner's from an earlier life; True if held now."""
         self.epoch = await self.pool.fetchval(ACQUIRE, self.name, self.owner, self.seconds)
         return self.epoch is not None
 
@@ -94,7 +94,7 @@ class Lease:
                         await self._work_while_held(work, clock, pause)
                 except LeaseLost as lost:
                     log.warning("lease lost", lease=self.name, owner=self.owner, reason=str(lost))
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                except STORE_ERRORS as error:
                     if failure(error) == "fault":
                         raise
                     log.warning("database unavailable", lease=self.name, error=str(error))
@@ -124,5 +124,5 @@ class Lease:
         """A lease that can't be given back runs out by itself."""
         try:
             await self.release()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except STORE_ERRORS as error:
             log.info("lease not released", lease=self.name, error=str(error))

@@ -1,9 +1,9 @@
 """The schema: numbered SQL files, each applied once, in order, by one migrator at a time.
 
-`NNNN_name.sql` runs on both kinds of store; `NNNN_name.plain.sql` and `NNNN_name.timescale.sql` only on theirs, after the
-common file of the same name. A file runs in one transaction together with its row in `migration`; a file whose first
-line is `-- no transaction` holds a single idempotent statement and runs alone. The kind of store is fixed by the
-first migration.
+`NNNN_name.sql` runs on both kinds of store; `NNNN_name.plain.sql` and `NNNN_name.timescale.sql` only on theirs,
+after the common file of the same name. A file runs in one transaction together with its row in `migration`; a file
+whose first line is `-- no transaction` holds a single idempotent statement and runs alone. The kind of store is fixed
+by the first migration.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Final, Literal, cast
 
 import asyncpg
+from asyncpg.exceptions import PostgresError
 
 from city.database import MigrationError, StoreKindFixed, connect
 
@@ -91,7 +92,7 @@ async def migrate(dsn: str, store: Store, *, package: str = "city.migrations") -
     """
     connection = await connect(dsn, application="citywatch migrate")
     try:
-        while not await connection.fetchval(TRY_LOCK, LOCK):
+        while not await connection.fetchval(TRY_LOCK, LOCK):  # noqa: ASYNC110 - another process holds it
             await asyncio.sleep(POLL_S)
         try:
             return await _migrate(connection, store, package)
@@ -125,14 +126,14 @@ async def _kind(connection: asyncpg.Connection, store: Store) -> Kind:
                 f"set CITYWATCH_STORE={fixed}, or migrate an empty database"
             )
         return cast(Kind, fixed)
-    extension = await connection.fetchrow(EXTENSION)
+    (extension,) = await connection.fetch(EXTENSION)
     usable = extension["created"] or (extension["available"] and extension["preloaded"])
     if store == "plain" or (store == "auto" and not extension["available"]):
         return "plain"
     if not usable:
         raise MigrationError(
-            "TimescaleDB is installed but not loaded: add timescaledb to shared_preload_libraries and restart PostgreSQL, "
-            "or set CITYWATCH_STORE=plain"
+            "TimescaleDB is installed but not loaded: add timescaledb to shared_preload_libraries and restart "
+            "PostgreSQL, or set CITYWATCH_STORE=plain"
             if extension["available"]
             else "this server has no TimescaleDB: install the extension, or set CITYWATCH_STORE=plain"
         )
@@ -144,7 +145,7 @@ def _refuse_changes(applied: dict[str, str], migrations: list[Migration]) -> Non
     for name, checksum in sorted(applied.items()):
         if name not in known:
             raise MigrationError(
-                f"{name} was applied to this database but is not in this version; run the newer version"
+                f"{name} was applied here but is not in this version of CityWatch; run the newer version"
             )
         if known[name] != checksum:
             raise MigrationError(f"{name} has changed since it was applied; undo the change and add a new migration")
@@ -159,5 +160,5 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, kind: Kin
         else:
             await connection.execute(migration.statement)
             await connection.execute(RECORD, migration.name, migration.checksum, kind)
-    except asyncpg.PostgresError as error:
+    except PostgresError as error:
         raise MigrationError(f"{migration.name} failed: {error}") from error

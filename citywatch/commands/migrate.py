@@ -3,10 +3,9 @@
 import asyncio
 from typing import Annotated
 
-import asyncpg
 import typer
 
-from city.database import DatabaseError
+from city.database import STORE_ERRORS, DatabaseError
 from city.migrations import migrate as apply_migrations
 from city.settings import Settings
 
@@ -21,7 +20,7 @@ def migrate(
     except DatabaseError as error:
         typer.echo(f"{error.code}: {error}", err=True)
         raise typer.Exit(1) from error
-    except (OSError, asyncpg.PostgresError) as error:
+    except STORE_ERRORS as error:
         typer.echo(f"the database can't be reached: {error}", err=True)
         raise typer.Exit(1) from error
     for name in applied:
