@@ -10,6 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
+import psutil
+
 from citywatch.embedded.process import EmbeddedError, can_bind, dies_with_parent, free_port, stop_process
 
 
@@ -85,12 +87,12 @@ class EmbeddedBroker:
             return self.pid is not None and probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def resident_bytes(self) -> int:
-        """Memory that the broker holds (RSS), bytes; 0 when it is not running or the platform does not tell."""
+        """Memory that the broker holds (RSS), bytes; 0 when it is not running."""
         try:
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError, ValueError):
+            rss: int = psutil.Process(self.pid).memory_info().rss if self.pid else 0
+        except psutil.Error:
             return 0
-        return pages * os.sysconf("SC_PAGESIZE")
+        return rss
 
     def stop(self, patience: float = 3) -> None:
         """End it; what it held unread is gone."""

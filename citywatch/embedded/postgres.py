@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from citywatch.embedded.process import EmbeddedError, dies_with_parent, stop_process
 
 PORT: Final = 5432
@@ -145,8 +147,8 @@ class EmbeddedPostgres:
 
     def _serves_this_folder(self, pid: int) -> bool:
         try:
-            return str(self._data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
+            return str(self._data) in psutil.Process(pid).cmdline()
+        except psutil.Error:
             return False
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> None:

@@ -1,0 +1,5 @@
+"""`python -m citywatch` is `citywatch`."""
+
+from citywatch.main import main
+
+main()
