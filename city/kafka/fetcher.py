@@ -1,0 +1,281 @@
+"""Fetches ahead for the assigned partitions, one request at a time to each broker, within a bound of memory."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+import structlog
+from aiokafka import errors as remote
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.fetch import FetchRequest
+
+from city import metrics
+from city.kafka.connection import READ_COMMITTED, FetchedPart, LogReader, ask, backoff, fetched_parts
+from city.kafka.errors import BrokerUnavailable, OffsetGone
+from city.kafka.inflate import Inflater
+from city.kafka.records import TopicPartition
+from city.kafka.unpack import Unpacker
+
+FETCH_BYTES: Final = 4 * 1024 * 1024
+"""Of one response, all partitions together; a single larger record batch still comes."""
+PARTITION_BYTES: Final = 1024 * 1024
+PARTITION_BYTES_MOST: Final = 64 * 1024 * 1024
+BUFFER_BYTES: Final = 16 * 1024 * 1024
+"""Of fetched and not yet taken responses; nothing more is fetched above it."""
+PARTITION_BUFFER: Final = 2 * 1024 * 1024
+_OWN_CONNECTION: Final = 7  # a fetch that waits holds its connection; nothing else may queue behind it
+_FULL_PAUSE_S: Final = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+class PartitionState:
+    """Where one assigned partition stands: taken up to `position`, fetched up to `reach`."""
+
+    def __init__(self, tp: TopicPartition, position: int) -> None:
+        self.tp = tp
+        self.paused = False
+        self.was_away = False
+        self.end = -1
+        self.as_of = 0.0
+        self.failures = 0
+        self.fetch_bytes = PARTITION_BYTES
+        self.move(position)
+
+    def move(self, position: int) -> None:
+        """Go on at `position`; what was fetched is dropped, what is under way will be."""
+        self.position = position
+        self.reach: int | None = position
+        self.chunks: deque[tuple[Unpacker, int]] = deque()
+        self.buffered = 0
+        self.not_before = 0.0
+        self.version = object()
+
+
+class Progress(NamedTuple):
+    """How far a partition is read: `position` is next, `end` was the last stable offset at monotonic second `as_of`."""
+
+    position: int
+    end: int
+    as_of: float
+
+
+class Fetcher:
+    """Fills the buffers of `partitions`; the consumer takes from them and calls `wake` when it has.
+
+    A partition is put into `doubtful` when the log behind it may be another one: its connection was lost, its topic
+    was away, or it ends before our position. It is not read on until the consumer has settled it.
+    """
+
+    def __init__(self, client: AIOKafkaClient, group: str, max_wait_ms: int, on_ready: Callable[[], None]) -> None:
+        self._client = client
+        self._reader = LogReader(client)
+        self._group = group
+        self._max_wait_ms = max_wait_ms
+        self._on_ready = on_ready
+        self._wake = asyncio.Event()
+        self._connections: dict[int, object] = {}
+        self._failures: dict[int, int] = {}
+        self._not_before: dict[int, float] = {}
+        self.inflater = Inflater()
+        self.partitions: dict[TopicPartition, PartitionState] = {}
+        self.doubtful: set[TopicPartition] = set()
+        self.gone: deque[OffsetGone] = deque()
+        self.gone_at: dict[TopicPartition, float] = {}
+        self._connected = metrics.BROKER_CONNECTED.labels(group)
+        self._bytes = metrics.FETCHED_BYTES.labels(group)
+
+    def wake(self) -> None:
+        """Look again at what there is to fetch."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Fetch until cancelled."""
+        under_way: dict[int, asyncio.Task[None]] = {}
+        try:
+            while True:
+                self._wake.clear()
+                pause = 1.0
+                for node, states in self._wanted().items():
+                    if node in under_way:
+                        continue
+                    wait = self._not_before.get(node, 0.0) - time.monotonic()
+                    if wait > 0:
+                        pause = min(pause, wait)
+                        continue
+                    under_way[node] = asyncio.create_task(self._fetch(node, states))
+                pause = min(pause, self._soonest())
+                woken = asyncio.create_task(self._wake.wait())
+                try:
+                    await asyncio.wait([woken, *under_way.values()], timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    woken.cancel()
+                for node in [node for node, task in under_way.items() if task.done()]:
+                    under_way.pop(node).result()
+        finally:
+            for task in under_way.values():
+                task.cancel()
+            await asyncio.gather(*under_way.values(), return_exceptions=True)
+
+    def _fetchable(self) -> Iterable[PartitionState]:
+        now = time.monotonic()
+        for state in self.partitions.values():
+            if not (state.paused or state.tp in self.doubtful or state.tp in self.gone_at or now < state.not_before):
+                yield state
+
+    def _soonest(self) -> float:
+        """Seconds until a partition that waits for its backoff may be fetched."""
+        now = time.monotonic()
+        waits = [state.not_before - now for state in self.partitions.values() if state.not_before > now]
+        return max(0.001, min(waits, default=1.0))
+
+    def _wanted(self) -> dict[int, list[PartitionState]]:
+        """Partitions to fetch now by the broker that leads them."""
+        wanted: dict[int, list[PartitionState]] = {}
+        if sum(state.buffered for state in self.partitions.values()) >= BUFFER_BYTES:
+            return wanted
+        for state in self._fetchable():
+            if state.reach is None or state.buffered >= PARTITION_BUFFER:
+                continue
+            leader = self._client.cluster.leader_for_partition(state.tp)
+            if leader is None or leader == -1:
+                self._away(state, "no leader")
+                continue
+            wanted.setdefault(leader, []).append(state)
+        return wanted
+
+    async def _fetch(self, node: int, states: list[PartitionState]) -> None:
+        """One request and what becomes of its answer. Errors end in a backoff and a log line, never in an exception."""
+        full = any(
+            state.reach is None or state.buffered >= PARTITION_BUFFER
+            for state in self._fetchable()
+            if self._client.cluster.leader_for_partition(state.tp) == node
+        )
+        wait_ms = 1 if full else self._max_wait_ms
+        topics: dict[str, list[tuple[int, int, int]]] = {}
+        versions: dict[TopicPartition, object] = {}
+        for state in states:
+            assert state.reach is not None
+            topics.setdefault(state.tp.topic, []).append((state.tp.partition, state.reach, state.fetch_bytes))
+            versions[state.tp] = state.version
+        most = max(FETCH_BYTES, max(state.fetch_bytes for state in states))
+        request = FetchRequest(wait_ms, 1, most, READ_COMMITTED, list(topics.items()))
+        try:
+            answer = await ask(self._client, node, request, group=_OWN_CONNECTION, wait_s=wait_ms / 1000)
+        except BrokerUnavailable as error:
+            self._broker_lost(node, error)
+            return
+        if self._is_new_connection(node):
+            self._doubt(
+                state
+                for state in self.partitions.values()
+                if self._client.cluster.leader_for_partition(state.tp) == node or state in states
+            )
+            return
+        got = False
+        for tp, part in fetched_parts(answer):
+            state_now = self.partitions.get(tp)
+            if state_now is None or state_now.version is not versions.get(tp):
+                continue
+            got |= await self._receive(state_now, part)
+        self._on_ready()
+        if full and not got:
+            self._not_before[node] = time.monotonic() + _FULL_PAUSE_S
+
+    async def _receive(self, state: PartitionState, part: FetchedPart) -> bool:
+        """Take in one partition's part of an answer; True when it brought records."""
+        error = remote.for_code(part.error)
+        if error is remote.NoError:
+            return self._accept(state, part)
+        metrics.FETCH_ERRORS.labels(self._group, error.__name__).inc()
+        if error is remote.OffsetOutOfRangeError:
+            await self._out_of_range(state)
+            return False
+        self._away(state, error.__name__)
+        if issubclass(error, remote.UnknownTopicOrPartitionError):
+            state.was_away = True
+        return False
+
+    def _accept(self, state: PartitionState, part: FetchedPart) -> bool:
+        if state.failures:
+            log.info("partition is back", topic=state.tp.topic, partition=state.tp.partition)
+            state.failures = 0
+        state.end, state.as_of = part.end, time.monotonic()
+        reach = state.reach
+        assert reach is not None
+        if part.end < reach or state.was_away:
+            self._doubt([state])
+            return False
+        if not part.data:
+            return False
+        self._bytes.inc(len(part.data))
+        chunk = Unpacker(part.data, reach, end=part.end, aborted=part.aborted, inflater=self.inflater)
+        state.reach = chunk.reach()
+        if state.reach == reach:  # not one whole batch: ask for more next time
+            if state.fetch_bytes < PARTITION_BYTES_MOST:
+                state.fetch_bytes *= 2
+            else:
+                self._away(state, "a record batch larger than 64 MiB")
+            return False
+        state.fetch_bytes = PARTITION_BYTES
+        state.chunks.append((chunk, len(part.data)))
+        state.buffered += len(part.data)
+        return True
+
+    async def _out_of_range(self, state: PartitionState) -> None:
+        """Before the log's start: retention took it. After its end: another log."""
+        version = state.version
+        try:
+            log_start = await self._reader.log_start(state.tp)
+        except BrokerUnavailable as error:
+            self._away(state, str(error))
+            return
+        if state.version is not version or state.reach is None:
+            return
+        if state.reach >= log_start:
+            self._doubt([state])
+        elif not state.chunks:
+            self.gone.append(OffsetGone(state.tp, state.position, log_start))
+            self.gone_at[state.tp] = time.monotonic()
+        else:
+            state.not_before = time.monotonic() + 0.5  # first what was fetched is taken
+
+    def _away(self, state: PartitionState, why: str) -> None:
+        """Nothing to be had from this partition now: new metadata, and a pause that grows to 2 s."""
+        if state.failures == 0:
+            log.warning("partition is away; trying again", topic=state.tp.topic, partition=state.tp.partition, why=why)
+        state.not_before = time.monotonic() + backoff(state.failures)
+        state.failures += 1
+        self._client.force_metadata_update()
+
+    def _broker_lost(self, node: int, error: BrokerUnavailable) -> None:
+        failures = self._failures.get(node, 0)
+        if failures == 0:
+            log.warning("broker is away; trying again", group=self._group, broker=node, error=str(error))
+        metrics.FETCH_ERRORS.labels(self._group, "unavailable").inc()
+        self._connected.set(0)
+        self._failures[node] = failures + 1
+        self._not_before[node] = time.monotonic() + backoff(failures)
+        self._connections[node] = _LOST
+        self._client.force_metadata_update()
+
+    def _is_new_connection(self, node: int) -> bool:
+        """Whether the connection to this broker was lost since its last answer; notes the present one."""
+        before = self._connections.get(node)
+        now = self._client._conns.get((node, _OWN_CONNECTION))
+        self._connections[node] = now
+        if self._failures.pop(node, 0):
+            log.info("broker is back", group=self._group, broker=node)
+        self._connected.set(1)
+        return before is not None and before is not now
+
+    def _doubt(self, states: Iterable[PartitionState]) -> None:
+        for state in states:
+            if state.tp in self.partitions:
+                self.doubtful.add(state.tp)
+        self._on_ready()
+
+
+_LOST: Final = object()

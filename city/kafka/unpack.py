@@ -1,0 +1,285 @@
+"""From the bytes of a fetch to records: every offset accounted for, nothing raised, whatever the bytes are.
+
+Record batches of format 2 (KIP-98); the well-formed ones are parsed by aiokafka's C extension.
+"""
+
+import struct
+from collections.abc import Iterator
+from itertools import dropwhile, islice, pairwise
+from typing import Final, NamedTuple
+
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record._protocols import DefaultRecordBatchProtocol, DefaultRecordProtocol
+from aiokafka.record.default_records import DefaultRecordBatch
+
+from city.kafka.inflate import BrokenCodec, Inflater, InflatesPastBound
+from city.kafka.records import RAW_BYTES, Record, Refused, record_hash
+from city.kafka.salvage import salvage
+
+_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
+_OVERHEAD: Final = 12  # base offset and length, which the length does not count
+_CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
+_ATTRIBUTES_AT: Final = 21
+_ABORT: Final = 0
+
+
+class _Header(NamedTuple):
+    base_offset: int
+    length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    first_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    records: int
+
+    @property
+    def next_offset(self) -> int:
+        return self.base_offset + self.last_offset_delta + 1
+
+
+class Unpacker:
+    """The records of one partition's part of one fetch, from `position` on, a slice at a time.
+
+    `aborted` are (producer id, first offset) of aborted transactions, as the fetch told them; `end` bounds what a batch
+    with a broken header may claim. A batch cut off at the end of `data` is left for the next fetch.
+    """
+
+    def __init__(
+        self, data: bytes, position: int, *, end: int, aborted: list[tuple[int, int]], inflater: Inflater
+    ) -> None:
+        self._data = data
+        self._at = 0
+        self._end = end
+        self._inflater = inflater
+        self._aborts = sorted(aborted, key=lambda abort: abort[1])
+        self._aborted: set[int] = set()
+        self._records: Iterator[DefaultRecordProtocol] | None = None
+        self._body = b""
+        self._batch_at = 0
+        self._batch_next = position
+        self.position = position
+        self.refused: list[Refused] = []
+        self.last_hash = b""
+        self.exhausted = not data
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an inflated batch is held in memory."""
+        return self._records is not None
+
+    def reach(self) -> int | None:
+        """First offset after the complete batches, where the next fetch goes on; None where their chain is broken.
+
+        Reads headers only.
+        """
+        at, reach = 0, self.position
+        while (header := self._header(at)) is not None:
+            if self._is_broken(header):
+                return None
+            if header.magic == 2:
+                reach = max(reach, min(header.next_offset, self._limit(at, header)))
+            reach = max(reach, header.base_offset + 1)
+            at += _OVERHEAD + header.length
+        return reach
+
+    def take(self, limit: int) -> tuple[list[Record], list[Refused]]:
+        """At most `limit` records more, and what was refused; `position`, `last_hash` and `exhausted` move on."""
+        records: list[Record] = []
+        self.refused = []
+        while len(records) < limit and not self.exhausted:
+            if self._records is None:
+                self._open()
+            else:
+                records += self._drain(limit - len(records))
+        if records and records[-1].offset == self.position - 1:
+            self.last_hash = record_hash(records[-1])
+        return records, self.refused
+
+    def identity(self) -> bytes:
+        """What stands at `position`: hash of the record there, else of the batch around it; empty if neither."""
+        offset = self.position
+        while not self.exhausted and self.position == offset and self._records is None:
+            self._open()
+        if self._records is not None and self.position == offset:
+            found = self._drain(1)
+            if found and found[0].offset == offset:
+                return record_hash(found[0])
+            return self._batch_hash()
+        return self.last_hash
+
+    def _header(self, at: int) -> _Header | None:
+        if at + _HEADER.size > len(self._data):
+            return None
+        header = _Header._make(_HEADER.unpack_from(self._data, at))
+        return None if header.length >= 0 and at + _OVERHEAD + header.length > len(self._data) else header
+
+    def _is_broken(self, header: _Header) -> bool:
+        """Whether what follows cannot be found from here, or the batch claims to lie past the partition's end."""
+        sound = header.length >= _HEADER.size - _OVERHEAD and 0 <= header.magic <= 2
+        return not sound or header.base_offset >= max(self._end, self.position + 1)
+
+    def _limit(self, at: int, header: _Header) -> int:
+        """Where a batch must end at the latest: at the one after it, or at the partition's end."""
+        following = self._header(at + _OVERHEAD + max(0, header.length))
+        if following is not None and following.base_offset > header.base_offset:
+            return following.base_offset
+        return max(self._end, header.base_offset + 1)
+
+    def _open(self) -> None:
+        """Look at the next batch: skip it, refuse it, or leave it open for `_drain`."""
+        header = self._header(self._at)
+        if header is None:
+            self.exhausted = True
+            return
+        at = self._at
+        self._batch_at = at
+        if self._is_broken(header):
+            # The chain of batches is broken here: give up one offset and let the next fetch start after it.
+            self._refuse(self.position + 1, "bad_batch", f"a batch of length {header.length} and format {header.magic}")
+            self.exhausted = True
+            return
+        self._at = at + _OVERHEAD + header.length
+        if header.magic < 2:
+            if header.base_offset >= self.position:
+                self._refuse(header.base_offset + 1, "bad_batch", f"message format {header.magic} is not read")
+            return
+        self._batch_next = min(header.next_offset, self._limit(at, header))
+        if header.last_offset_delta < 0:
+            self._batch_next = header.base_offset + 1
+        if self._batch_next <= self.position:
+            return
+        self._position_at(header.base_offset)
+        batch = DefaultRecordBatch(self._data[at : self._at])
+        if not batch.validate_crc():
+            self._refuse(self._batch_next, "bad_batch", "the checksum of the record batch is wrong")
+            return
+        if header.last_offset_delta < 0 or header.records < 0:
+            self._refuse(
+                self._batch_next, "bad_batch", f"{header.records} records over {header.last_offset_delta + 1} offsets"
+            )
+            return
+        if self._is_no_record(header, batch):
+            self._skip_batch()
+            return
+        codec = header.attributes & _CODEC
+        if codec:
+            try:
+                self._body = self._inflate(codec, at, header)
+            except InflatesPastBound as error:
+                self._refuse(self._batch_next, "too_large", f"a record batch that inflates too far: {error}")
+                return
+            except BrokenCodec as error:
+                self._refuse(self._batch_next, "bad_batch", f"a record batch that does not decompress: {error}")
+                return
+            batch = DefaultRecordBatch(self._body)
+        else:
+            self._body = self._data[at : self._at]
+        records = iter(batch)
+        if header.base_offset < self.position:
+            first = self.position
+            records = dropwhile(lambda record: record.offset < first, records)
+        self._records = records
+
+    def _inflate(self, codec: int, at: int, header: _Header) -> bytes:
+        plain = bytearray(self._data[at : at + _HEADER.size])
+        struct.pack_into(">h", plain, _ATTRIBUTES_AT, header.attributes & ~_CODEC)
+        return self._inflater.inflate(codec, bytes(plain), memoryview(self._data)[at + _HEADER.size : self._at])
+
+    def _is_no_record(self, header: _Header, batch: DefaultRecordBatchProtocol) -> bool:
+        """Control markers, and batches of transactions that were aborted."""
+        if header.producer_id >= 0:
+            while self._aborts and self._aborts[0][1] <= header.base_offset:
+                self._aborted.add(self._aborts.pop(0)[0])
+        if header.attributes & _CONTROL:
+            if _marker(batch) == _ABORT:
+                self._aborted.discard(header.producer_id)
+            return True
+        return bool(header.attributes & _TRANSACTIONAL) and header.producer_id in self._aborted
+
+    def _drain(self, limit: int) -> list[Record]:
+        """At most `limit` records of the open batch; closes it when there are no more."""
+        records = self._records
+        if records is None:
+            return []
+        try:
+            taken = [
+                Record(
+                    record.offset,
+                    record.timestamp * 1000,
+                    record.key,
+                    record.value,
+                    tuple([(name, value or b"") for name, value in headers]) if (headers := record.headers) else (),
+                )
+                for record in islice(records, limit)
+            ]
+        except (CorruptRecordException, ValueError, IndexError):
+            return self._salvage(limit)
+        if not taken:
+            self._skip_batch()
+            return []
+        if not _ascending(taken, self.position, self._batch_next):
+            self._refuse(self._batch_next, "bad_batch", "the offsets within the record batch are out of order")
+            return []
+        self.position = taken[-1].offset + 1
+        if self.position >= self._batch_next:
+            self._skip_batch()
+        return taken
+
+    def _salvage(self, limit: int) -> list[Record]:
+        """Record by record where the fast parser gave up: the broken ones alone are refused."""
+        records, refused, self.position = salvage(self._body, self.position, self._batch_next, limit)
+        self.refused += refused
+        self.last_hash = self._batch_hash()
+        if self.position >= self._batch_next:
+            self._skip_batch()
+        else:
+            first = self.position
+            self._records = dropwhile(lambda record: record.offset < first, iter(DefaultRecordBatch(self._body)))
+        return records
+
+    def _position_at(self, offset: int) -> None:
+        """Step over a hole; what is missing is counted as no record by the range itself."""
+        self.position = max(self.position, offset)
+
+    def _skip_batch(self) -> None:
+        self.position = max(self.position, self._batch_next)
+        self.last_hash = self._batch_hash()
+        self._records, self._body = None, b""
+
+    def _refuse(self, until: int, reason: str, detail: str) -> None:
+        raw = self._data[self._batch_at : min(max(self._at, self._batch_at + _HEADER.size), self._batch_at + RAW_BYTES)]
+        self.refused.append(Refused(self.position, until, reason, detail, raw))
+        self.position = until
+        self.last_hash = self._batch_hash()
+        self._records, self._body = None, b""
+
+    def _batch_hash(self) -> bytes:
+        """The batch's own checksum and position, where no record of it stands at the offset in question."""
+        header = self._header(self._batch_at)
+        return b"" if header is None else struct.pack(">qIi", header.base_offset, header.crc, header.last_offset_delta)
+
+
+def _marker(batch: DefaultRecordBatchProtocol) -> int | None:
+    """Type of a control batch: 0 abort, 1 commit; None when it cannot be read."""
+    try:
+        for record in batch:
+            if record.key is not None and len(record.key) >= 4:
+                return int(struct.unpack_from(">h", record.key, 2)[0])
+    except (CorruptRecordException, ValueError, IndexError):
+        return None
+    return None
+
+
+def _ascending(records: list[Record], first: int, end: int) -> bool:
+    offsets = [record.offset for record in records]
+    if offsets[0] < first or offsets[-1] >= end:
+        return False
+    if offsets[-1] - offsets[0] == len(offsets) - 1 and offsets == list(range(offsets[0], offsets[0] + len(offsets))):
+        return True
+    return all(earlier < later for earlier, later in pairwise(offsets))
