@@ -1,0 +1,32 @@
+-- Readings by the minute and by the hour: continuous aggregates, united with what is not materialized yet.
+
+CREATE MATERIALIZED VIEW reading_1m
+    WITH (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false)
+    AS SELECT time_bucket('1 minute', time) AS bucket,
+              series_id,
+              count(*)           AS count,
+              sum(value)         AS sum,
+              min(value)         AS min,
+              max(value)         AS max,
+              first(value, time) AS first,
+              last(value, time)  AS last
+         FROM reading
+        GROUP BY 1, 2
+    WITH NO DATA;
+
+CREATE MATERIALIZED VIEW reading_1h
+    WITH (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false)
+    AS SELECT time_bucket('1 hour', bucket) AS bucket,
+              series_id,
+              sum(count)::bigint   AS count,
+              sum(sum)             AS sum,
+              min(min)             AS min,
+              max(max)             AS max,
+              first(first, bucket) AS first,
+              last(last, bucket)   AS last
+         FROM reading_1m
+        GROUP BY 1, 2
+    WITH NO DATA;
+
+CREATE INDEX reading_1m_series_bucket ON reading_1m (series_id, bucket);
+CREATE INDEX reading_1h_series_bucket ON reading_1h (series_id, bucket);
