@@ -1,0 +1,135 @@
+"""Engine state as bytes and back, exactly: freezing copies what may change and is quick; encoding may run elsewhere.
+
+`freeze` is called between two steps and takes what the engine would change later; `encode` turns that into bytes on
+any thread. `thaw` gives an engine that steps exactly as the frozen one would have.
+"""
+
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from alerts.engine import ENGINE_VERSION, Engine
+from alerts.feed import Feed
+from alerts.rules import Rule
+from alerts.series import UNWATCHED, Asset, Series
+from alerts.threshold import Progress
+from alerts.transitions import Place
+from city.sectors import Catalogue
+
+CHUNK: Final = 4_000
+"""Assets encoded at a time; between two chunks another thread may run."""
+
+Stand = tuple[str, int, int, int, int, tuple[int, ...], tuple[int, ...]]
+"""Rule, level, raised_at, seen, fresh, past, back."""
+
+
+class FrozenAsset(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Name, place, metrics in the order met, and the run of stale readings."""
+
+    name: str
+    place: Place
+    metrics: tuple[str, ...]
+    stale_since: int
+    stale_age: int
+
+
+class FrozenState(msgspec.Struct, array_like=True, frozen=True):
+    """Everything that a step may read, as of one instant between two steps."""
+
+    engine: int
+    sector: str
+    assets: list[FrozenAsset]
+    times: list[int]
+    stands: list[tuple[str, str, list[Stand]]]
+    feed: Feed
+
+
+class _Head(msgspec.Struct, array_like=True):
+    engine: int
+    sector: str
+    stands: list[tuple[str, str, list[Stand]]]
+    feed: Feed
+    times: bytes
+    assets: list[bytes]
+
+
+class SnapshotError(Exception):
+    """Bytes that are no state of this engine; recover from the alert table instead."""
+
+    code = "bad_snapshot"
+
+
+def freeze(engine: Engine) -> FrozenState:
+    """A copy of the engine's state; the engine may go on at once."""
+    assets: list[FrozenAsset] = []
+    times: list[int] = []
+    stands: list[tuple[str, str, list[Stand]]] = []
+    for asset in engine.assets.values():
+        assets.append(
+            FrozenAsset(asset.name, asset.place, tuple(asset.series), asset.stale_since, asset.stale_age)
+        )
+        for metric, series in asset.series.items():
+            times.append(series.time)
+            if series.progress:
+                stands.append((asset.name, metric, [_stand(rule, stand) for rule, stand in series.progress.items()]))
+    feed = msgspec.structs.replace(engine.feed, wrong=dict(engine.feed.wrong))
+    return FrozenState(ENGINE_VERSION, engine.sector, assets, times, stands, feed)
+
+
+def encode(state: FrozenState) -> bytes:
+    """The state as compressed bytes; equal states give equal bytes."""
+    pack = msgspec.msgpack.Encoder(order="deterministic").encode
+    chunks = [pack(state.assets[start : start + CHUNK]) for start in range(0, len(state.assets), CHUNK)]
+    times = np.array(state.times, dtype="<i8").tobytes()
+    return zlib.compress(pack(_Head(state.engine, state.sector, state.stands, state.feed, times, chunks)), 1)
+
+
+def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
+    """The engine that was frozen; `rules` must be those that were in force then.
+
+    Raises:
+        SnapshotError: other bytes, another engine version, or a metric that the catalogue no longer has.
+    """
+    try:
+        head = msgspec.msgpack.decode(zlib.decompress(data), type=_Head)
+        assets = [
+            asset for chunk in head.assets for asset in msgspec.msgpack.decode(chunk, type=list[FrozenAsset])
+        ]
+    except (zlib.error, msgspec.MsgspecError) as error:
+        raise SnapshotError(f"no engine state: {error}") from None
+    if head.engine != ENGINE_VERSION:
+        raise SnapshotError(f"state of engine {head.engine}, this is {ENGINE_VERSION}")
+    engine = Engine(head.sector, catalogue, rules)
+    engine.feed = head.feed
+    times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
+    stands = {(asset, metric): held for asset, metric, held in head.stands}
+    for frozen in assets:
+        asset = Asset(frozen.name, frozen.place, {}, stale_since=frozen.stale_since, stale_age=frozen.stale_age)
+        engine.assets[frozen.name] = asset
+        for metric in frozen.metrics:
+            _thaw_series(engine, asset, metric, next(times), stands.get((frozen.name, metric), []))
+    return engine
+
+
+def _stand(rule: str, stand: Progress) -> Stand:
+    return (rule, stand.level, stand.raised_at, stand.seen, stand.fresh, tuple(stand.past), tuple(stand.back))
+
+
+def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: list[Stand]) -> None:
+    plan = engine.plan(metric)
+    if plan is None:
+        raise SnapshotError(f"the catalogue has no metric {metric!r} any more")
+    if not plan.thresholds:
+        engine.place(asset, UNWATCHED, plan)
+        return
+    progress: dict[str, Progress] = {}
+    for rule, level, raised_at, seen, fresh, past, back in stands:
+        stand = progress[rule] = Progress(len(past))
+        stand.level, stand.raised_at, stand.seen, stand.fresh = level, raised_at, seen, fresh
+        stand.past, stand.back = list(past), list(back)
+    series = Series(plan, (), time=0 if time == UNWATCHED.time else time, progress=progress or None)
+    engine.bind(asset, series)
+    engine.place(asset, series, plan)

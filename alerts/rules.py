@@ -1,0 +1,242 @@
+"""Rules: what is watched, when it alarms, what it means and what to do; read from YAML, refused with file and line."""
+
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from alerts.yamlnodes import Node, RuleError, documents
+from city.sectors import Catalogue, Metric
+
+__all__ = ["SEVERITIES", "Level", "Rule", "RuleError", "Where", "decode_rule", "load_rules", "parse_rules"]
+
+Severity = Literal["info", "warning", "critical", "emergency"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical", "emergency")
+"""From the mildest up; info is an event, shown and kept, never an alarm."""
+
+SHORT_LENGTH: Final = 24
+RESPONSE_STEPS: Final = 5
+
+_KEYS: Final = {
+    *("rule", "title", "short", "sector", "metric", "per", "measure", "raise", "clear", "where", "lateness"),
+    *("consequence", "response", "respond_within", "team"),
+}
+_REQUIRED: Final = {"rule", "title", "short", "sector", "metric", "raise"}
+
+
+class Level(msgspec.Struct, frozen=True):
+    """One severity: reached when the value has been past `limit` for `hold_us` of event time."""
+
+    severity: Severity
+    limit: float
+    hold_us: int = 0
+
+
+class Clear(msgspec.Struct, frozen=True):
+    """Hysteresis: cleared when the value has been past `limit`, on the calm side, for `hold_us` of event time."""
+
+    limit: float
+    hold_us: int = 0
+
+
+class Where(msgspec.Struct, frozen=True):
+    """Which assets of the sector a rule watches; empty means every one."""
+
+    zones: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
+
+    def matches(self, asset: str, zone: str | None) -> bool:
+        """Whether the rule watches this asset, by the zone where it is now and by patterns with * and ?."""
+        if self.zones and zone not in self.zones:
+            return False
+        return not self.assets or any(fnmatchcase(asset, pattern) for pattern in self.assets)
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One applied rule. Levels stand from the mildest up; `comparison` tells on which side they alarm.
+
+    Without `clear` an alert clears as soon as the value is no longer past the lowest level.
+    """
+
+    rule: str
+    version: int = 1
+    title: dict[str, str]
+    short: dict[str, str]
+    sector: str
+    metric: str
+    unit: str = ""
+    per: Literal["asset"] = "asset"
+    measure: Literal["last"] = "last"
+    comparison: Literal[">", "<"]
+    levels: tuple[Level, ...]
+    clear: Clear | None = None
+    where: Where = Where()
+    consequence: dict[str, str] | None = None
+    response: tuple[dict[str, str], ...] = ()
+    respond_within_s: float | None = None
+    team: str | None = None
+
+
+def encode_rule(rule: Rule) -> bytes:
+    """The rule as JSON, keys in a fixed order; equal rules give equal bytes."""
+    return msgspec.json.encode(rule, order="deterministic")
+
+
+def decode_rule(body: bytes | str) -> Rule:
+    """A rule as it was applied; it was checked then and is not checked again."""
+    return msgspec.json.decode(body, type=Rule)
+
+
+def load_rules(folder: Path, catalogue: Catalogue) -> list[Rule]:
+    """Every rule of the folder's *.yaml files, in the order of their names.
+
+    Raises:
+        RuleError: a file that does not parse, a rule that makes no sense, or two of one name.
+    """
+    if not folder.is_dir():
+        raise RuleError(str(folder), 0, "is no folder; name one that holds *.yaml files")
+    rules: dict[str, Rule] = {}
+    for file in sorted(folder.glob("*.yaml")):
+        for node, rule in _parse(file, _read(file), catalogue):
+            if rule.rule in rules:
+                node.refuse(f"rule '{rule.rule}' exists already in this folder; a name is used once")
+            rules[rule.rule] = rule
+    return list(rules.values())
+
+
+def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml")) -> list[Rule]:
+    """The rules of one YAML text, one a document; raises RuleError."""
+    return [rule for _, rule in _parse(file, text, catalogue)]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RuleError(str(file), 1, f"is not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _parse(file: Path, text: str, catalogue: Catalogue) -> list[tuple[Node, Rule]]:
+    return [(node, _rule(node, catalogue)) for node in documents(file, text)]
+
+
+def _rule(node: Node, catalogue: Catalogue) -> Rule:
+    keys = node.mapping("a rule", _KEYS, _REQUIRED)
+    name = keys["rule"].text("rule")
+    if not all(part.isascii() and part.isalnum() and part.islower() or part.isdigit() for part in name.split("-")):
+        keys["rule"].refuse(f"rule '{name}' must be lower-case words joined by -, such as river-alarm-3")
+    if name.startswith("system-"):
+        keys["rule"].refuse("names that begin with system- belong to the built-in rules; choose another")
+    for word, only in (("per", "asset"), ("measure", "last")):
+        if word in keys and (said := keys[word].text(word)) != only:
+            keys[word].refuse(f"{word} '{said}' is not supported yet; this version knows {word}: {only}")
+    if "lateness" in keys and keys["lateness"].duration("lateness"):
+        keys["lateness"].refuse("lateness is not supported yet; leave it out or write 0s")
+    sector, metric = _metric(keys, catalogue)
+    comparison, levels = _levels(keys["raise"], metric)
+    return Rule(
+        rule=name,
+        title=_bilingual(keys["title"], "title"),
+        short=_bilingual(keys["short"], "short", SHORT_LENGTH),
+        sector=sector,
+        metric=metric.name,
+        unit=metric.unit,
+        comparison=comparison,
+        levels=levels,
+        clear=_clear(keys["clear"], comparison, levels, metric) if "clear" in keys else None,
+        where=_where(keys["where"]) if "where" in keys else Where(),
+        consequence=_bilingual(keys["consequence"], "consequence") if "consequence" in keys else None,
+        response=_response(keys["response"]) if "response" in keys else (),
+        respond_within_s=keys["respond_within"].duration("respond_within") / 1e6 if "respond_within" in keys else None,
+        team=keys["team"].text("team") if "team" in keys else None,
+    )
+
+
+def _metric(keys: dict[str, Node], catalogue: Catalogue) -> tuple[str, Metric]:
+    sector = keys["sector"].text("sector")
+    if sector not in catalogue.sectors:
+        keys["sector"].refuse(f"unknown sector '{sector}'; the catalogue has {', '.join(sorted(catalogue.sectors))}")
+    name = keys["metric"].text("metric")
+    metric = catalogue.metric(sector, name)
+    if metric is None:
+        known = ", ".join(sorted(catalogue.sectors[sector].metrics))
+        keys["metric"].refuse(f"{sector} has no metric '{name}'; the catalogue has {known}")
+    return sector, metric
+
+
+def _levels(node: Node, metric: Metric) -> tuple[Literal[">", "<"], tuple[Level, ...]]:
+    entries = node.mapping("raise", set(SEVERITIES))
+    if not entries:
+        node.refuse("raise needs at least one severity")
+    sides: set[Literal[">", "<"]] = set()
+    levels: list[Level] = []
+    for severity in SEVERITIES:
+        if severity not in entries:
+            continue
+        place = entries[severity]
+        keys = place.mapping(f"raise.{severity}", {"above", "below", "for"})
+        if ("above" in keys) == ("below" in keys):
+            place.refuse(f"raise.{severity} needs exactly one of above, below")
+        word = "above" if "above" in keys else "below"
+        sides.add(">" if word == "above" else "<")
+        limit = keys[word].number(f"raise.{severity}.{word}")
+        _within(keys[word], f"raise.{severity}.{word}", limit, metric, word)
+        hold = keys["for"].duration(f"raise.{severity}.for") if "for" in keys else 0
+        if hold and metric.cadence_s > metric.max_age_s:
+            keys["for"].refuse(f"{metric.name} comes every {metric.cadence_s:g} s, rarer than its max_age: no 'for' fits")
+        if len(sides) > 1:
+            place.refuse("raise mixes above and below; make two rules of it")
+        if levels and (limit <= levels[-1].limit if word == "above" else limit >= levels[-1].limit):
+            keys[word].refuse(f"raise.{severity} is no worse than raise.{levels[-1].severity}; order the limits")
+        levels.append(Level(severity, limit, hold))
+    return sides.pop(), tuple(levels)
+
+
+def _within(node: Node, name: str, limit: float, metric: Metric, word: str) -> None:
+    reachable = metric.low <= limit < metric.high if word == "above" else metric.low < limit <= metric.high
+    if not reachable:
+        node.refuse(f"{name} {limit:g} can never be passed: {metric.name} lies in {metric.low:g} to {metric.high:g}")
+
+
+def _clear(node: Node, comparison: str, levels: tuple[Level, ...], metric: Metric) -> Clear:
+    keys = node.mapping("clear", {"above", "below", "for"})
+    if ("above" in keys) == ("below" in keys):
+        node.refuse("clear needs exactly one of above, below")
+    word = "below" if comparison == ">" else "above"
+    if word not in keys:
+        node.refuse(f"this rule raises on the other side: clear needs '{word}'")
+    limit = keys[word].number(f"clear.{word}")
+    lowest = levels[0].limit
+    if limit > lowest if comparison == ">" else limit < lowest:
+        keys[word].refuse(f"clear.{word} {limit:g} lies inside raise.{levels[0].severity} {lowest:g}: it would chatter")
+    _within(keys[word], f"clear.{word}", limit, metric, word)
+    return Clear(limit, keys["for"].duration("clear.for") if "for" in keys else 0)
+
+
+def _where(node: Node) -> Where:
+    keys = node.mapping("where", {"zones", "assets"})
+    zones = tuple(item.text("a zone") for item in keys["zones"].items("where.zones")) if "zones" in keys else ()
+    if "assets" not in keys:
+        return Where(zones)
+    try:
+        assets = tuple(item.text("an asset pattern") for item in keys["assets"].items("where.assets"))
+    except RuleError:
+        assets = (keys["assets"].text("where.assets"),)
+    return Where(zones, assets)
+
+
+def _response(node: Node) -> tuple[dict[str, str], ...]:
+    steps = node.items("response")
+    if len(steps) > RESPONSE_STEPS:
+        node.refuse(f"response has {len(steps)} steps; nobody reads more than {RESPONSE_STEPS} in an emergency")
+    return tuple(_bilingual(step, "a response step") for step in steps)
+
+
+def _bilingual(node: Node, name: str, longest: int | None = None) -> dict[str, str]:
+    keys = node.mapping(name, {"vi", "en"}, {"vi", "en"})
+    texts = {language: keys[language].text(f"{name}.{language}") for language in ("vi", "en")}
+    for language, text in texts.items():
+        if longest is not None and len(text) > longest:
+            keys[language].refuse(f"{name}.{language} has {len(text)} characters; a tile shows {longest}")
+    return texts

@@ -1,0 +1,71 @@
+"""What the engine keeps of one asset and of each watched series of it; built for a hundred thousand of them."""
+
+import math
+from typing import Final
+
+import msgspec
+
+from alerts.threshold import Progress, Threshold
+from alerts.transitions import Place
+from city.sectors import Metric
+
+US: Final = 1_000_000
+
+
+class Plan(msgspec.Struct, frozen=True, gc=False):
+    """One metric as the engine sees it, with the rules that watch it. Durations in µs."""
+
+    metric: str
+    max_age_us: int
+    cadence_us: int
+    gap_us: int
+    thresholds: tuple[Threshold, ...]
+
+    @classmethod
+    def of(cls, metric: Metric, thresholds: tuple[Threshold, ...]) -> "Plan":
+        """From the catalogue's entry; a gap is longer than both the metric's max_age and two cadences."""
+        cadence, age = round(metric.cadence_s * US), round(metric.max_age_s * US)
+        return cls(metric.name, age, cadence, max(age, 2 * cadence), thresholds)
+
+
+class Series(msgspec.Struct, gc=False):
+    """One watched series: its newest time, and the band of values in which no rule's state changes."""
+
+    plan: Plan
+    thresholds: tuple[Threshold, ...]
+    time: int = 0
+    low: float = -math.inf
+    high: float = math.inf
+    progress: dict[str, Progress] | None = None
+
+    def settle(self) -> None:
+        """Compute the quiet band anew from where every rule stands; empty while a timer runs."""
+        low, high = -math.inf, math.inf
+        for threshold in self.thresholds:
+            stand = self.progress.get(threshold.rule.rule) if self.progress else None
+            if stand is not None and stand.running:
+                low, high = math.inf, -math.inf
+                break
+            bottom, top = threshold.quiet_band(stand.level if stand is not None else 0)
+            low, high = max(low, bottom), min(high, top)
+        self.low, self.high = low, high
+
+
+UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)
+"""Stands for every series that no rule watches: no reading is newer than it."""
+
+
+class Asset(msgspec.Struct, gc=False):
+    """One asset of the sector. `fresh_us` is the smallest max_age and `cadence_us` the smallest cadence of its metrics.
+
+    `stale_since` and `stale_age` (µs, 0 = not) tell since which record time it has sent only stale readings, and how
+    old the first of them was.
+    """
+
+    name: str
+    place: Place
+    series: dict[str, Series]
+    fresh_us: int = 1 << 62
+    cadence_us: int = 1 << 62
+    stale_since: int = 0
+    stale_age: int = 0
