@@ -22,7 +22,7 @@ def salvage(body: bytes, position: int, end: int, limit: int) -> tuple[list[Reco
     for _ in range(count):
         try:
             length, start = _varint(body, at)
-        except IndexError:
+        except (IndexError, ValueError):
             break
         if length < 0 or start + length > len(body):
             break
@@ -43,11 +43,22 @@ def salvage(body: bytes, position: int, end: int, limit: int) -> tuple[list[Reco
         expected = offset + 1
         if len(records) + len(refused) >= limit:
             return records, refused, max(position, expected)
+    else:
+        return records, refused, end  # what is missing after the last one was compacted away
     position = max(position, expected)
     if position < end:
         detail = "the rest of the record batch is cut off or not in records"
         refused.append(Refused(position, end, "bad_batch", detail, body[at : at + 65536]))
     return records, refused, end
+
+
+def first_key(body: bytes) -> bytes | None:
+    """Key of the first record of an uncompressed batch; None when there is none or it cannot be read."""
+    try:
+        length, start = _varint(body, _HEADER_SIZE)
+        return _record(body[start : start + length])[2]
+    except (IndexError, ValueError):
+        return None
 
 
 def _fields(body: bytes) -> tuple[int, int, int, int, int]:

@@ -5,22 +5,25 @@ Record batches of format 2 (KIP-98); the well-formed ones are parsed by aiokafka
 
 import struct
 from collections.abc import Iterator
-from itertools import dropwhile, islice, pairwise
+from itertools import chain, dropwhile, islice, pairwise
 from typing import Final, NamedTuple
 
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record._protocols import DefaultRecordBatchProtocol, DefaultRecordProtocol
+from aiokafka.record._protocols import DefaultRecordProtocol
 from aiokafka.record.default_records import DefaultRecordBatch
+from msgspec.structs import replace
 
 from city.kafka.inflate import BrokenCodec, Inflater, InflatesPastBound
 from city.kafka.records import RAW_BYTES, Record, Refused, record_hash
-from city.kafka.salvage import salvage
+from city.kafka.salvage import first_key, salvage
 
 _HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 _OVERHEAD: Final = 12  # base offset and length, which the length does not count
 _CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
 _ATTRIBUTES_AT: Final = 21
 _ABORT: Final = 0
+_EARLIEST_US: Final = -1_000  # no timestamp is -1 ms
+_LATEST_US: Final = 253_402_300_799_000_000  # the last second of the year 9999
 
 
 class _Header(NamedTuple):
@@ -122,14 +125,14 @@ class Unpacker:
     def _is_broken(self, header: _Header) -> bool:
         """Whether what follows cannot be found from here, or the batch claims to lie past the partition's end."""
         sound = header.length >= _HEADER.size - _OVERHEAD and 0 <= header.magic <= 2
-        return not sound or header.base_offset >= max(self._end, self.position + 1)
+        return not sound or header.base_offset >= self._end
 
     def _limit(self, at: int, header: _Header) -> int:
         """Where a batch must end at the latest: at the one after it, or at the partition's end."""
         following = self._header(at + _OVERHEAD + max(0, header.length))
         if following is not None and following.base_offset > header.base_offset:
-            return following.base_offset
-        return max(self._end, header.base_offset + 1)
+            return min(following.base_offset, self._end)
+        return self._end
 
     def _open(self) -> None:
         """Look at the next batch: skip it, refuse it, or leave it open for `_drain`."""
@@ -141,8 +144,10 @@ class Unpacker:
         self._batch_at = at
         if self._is_broken(header):
             # The chain of batches is broken here: give up one offset and let the next fetch start after it.
-            self._refuse(self.position + 1, "bad_batch", f"a batch of length {header.length} and format {header.magic}")
             self.exhausted = True
+            if self.position < self._end:
+                detail = f"a batch of length {header.length}, format {header.magic} at offset {header.base_offset}"
+                self._refuse(self.position + 1, "bad_batch", detail)
             return
         self._at = at + _OVERHEAD + header.length
         if header.magic < 2:
@@ -164,7 +169,7 @@ class Unpacker:
                 self._batch_next, "bad_batch", f"{header.records} records over {header.last_offset_delta + 1} offsets"
             )
             return
-        if self._is_no_record(header, batch):
+        if self._is_no_record(header):
             self._skip_batch()
             return
         codec = header.attributes & _CODEC
@@ -180,7 +185,7 @@ class Unpacker:
             batch = DefaultRecordBatch(self._body)
         else:
             self._body = self._data[at : self._at]
-        records = iter(batch)
+        records: Iterator[DefaultRecordProtocol] = chain(batch)  # the parser allows only one iter() of itself
         if header.base_offset < self.position:
             first = self.position
             records = dropwhile(lambda record: record.offset < first, records)
@@ -191,13 +196,14 @@ class Unpacker:
         struct.pack_into(">h", plain, _ATTRIBUTES_AT, header.attributes & ~_CODEC)
         return self._inflater.inflate(codec, bytes(plain), memoryview(self._data)[at + _HEADER.size : self._at])
 
-    def _is_no_record(self, header: _Header, batch: DefaultRecordBatchProtocol) -> bool:
+    def _is_no_record(self, header: _Header) -> bool:
         """Control markers, and batches of transactions that were aborted."""
         if header.producer_id >= 0:
             while self._aborts and self._aborts[0][1] <= header.base_offset:
                 self._aborted.add(self._aborts.pop(0)[0])
         if header.attributes & _CONTROL:
-            if _marker(batch) == _ABORT:
+            plain = not header.attributes & _CODEC
+            if plain and _marker(self._data[self._batch_at : self._at]) == _ABORT:
                 self._aborted.discard(header.producer_id)
             return True
         return bool(header.attributes & _TRANSACTIONAL) and header.producer_id in self._aborted
@@ -226,14 +232,18 @@ class Unpacker:
         if not _ascending(taken, self.position, self._batch_next):
             self._refuse(self._batch_next, "bad_batch", "the offsets within the record batch are out of order")
             return []
+        times = [record.timestamp_us for record in taken]
+        if max(times) > _LATEST_US or min(times) < _EARLIEST_US:
+            taken = [replace(record, timestamp_us=_clamped(record.timestamp_us)) for record in taken]
         self.position = taken[-1].offset + 1
-        if self.position >= self._batch_next:
+        if len(taken) < limit or self.position >= self._batch_next:
             self._skip_batch()
         return taken
 
     def _salvage(self, limit: int) -> list[Record]:
         """Record by record where the fast parser gave up: the broken ones alone are refused."""
         records, refused, self.position = salvage(self._body, self.position, self._batch_next, limit)
+        records = [replace(record, timestamp_us=_clamped(record.timestamp_us)) for record in records]
         self.refused += refused
         self.last_hash = self._batch_hash()
         if self.position >= self._batch_next:
@@ -265,15 +275,15 @@ class Unpacker:
         return b"" if header is None else struct.pack(">qIi", header.base_offset, header.crc, header.last_offset_delta)
 
 
-def _marker(batch: DefaultRecordBatchProtocol) -> int | None:
-    """Type of a control batch: 0 abort, 1 commit; None when it cannot be read."""
-    try:
-        for record in batch:
-            if record.key is not None and len(record.key) >= 4:
-                return int(struct.unpack_from(">h", record.key, 2)[0])
-    except (CorruptRecordException, ValueError, IndexError):
-        return None
-    return None
+def _marker(batch: bytes) -> int | None:
+    """Type of an uncompressed control batch: 0 abort, 1 commit; None when it cannot be read."""
+    key = first_key(batch)
+    return None if key is None or len(key) < 4 else int(struct.unpack_from(">h", key, 2)[0])
+
+
+def _clamped(time_us: int) -> int:
+    """A producer may write any 64-bit number of milliseconds; what is out of this world is moved to its edge."""
+    return max(_EARLIEST_US, min(_LATEST_US, time_us))
 
 
 def _ascending(records: list[Record], first: int, end: int) -> bool:
