@@ -78,7 +78,12 @@ def is_plain(value: bytes, event: PlainEvent) -> bool:
         quotes += 4
     if event.datacontenttype is not None:
         quotes += 4
-    return value.count(b'"') == quotes and len(value) <= MAX_EVENT_BYTES and 0 < len(event.id) <= MAX_TEXT
+    return (
+        value.count(b'"') == quotes
+        and len(value) <= MAX_EVENT_BYTES
+        and 0 < len(event.id) <= MAX_TEXT
+        and 0 < len(event.source) <= MAX_TEXT
+    )
 
 
 class Decoder:
@@ -154,8 +159,6 @@ class Decoder:
             or time > record_time_us + FUTURE_TOLERANCE_US
             or not (0 < len(subject) <= MAX_SUBJECT and subject.isprintable() and is_normalized("NFC", subject))
             or subject != subject.strip()
-            or not (0 < len(event.source) <= MAX_TEXT and event.source.isprintable())
-            or not event.id.isprintable()
         ):
             return None
         return Reading(sector.name, subject, time, data.measurements, zone, approximate, data.location)
@@ -169,6 +172,10 @@ class Decoder:
         if kind == "reading":
             numbers = _measurements(event.data.get("measurements"), sector)
             return Reading(sector.name, subject, time, numbers, zone, approximate, location)
+        if not is_storable(event.source):
+            raise RefusedError(
+                "bad_envelope", f"source is {show(event.source)}; send a text without control characters"
+            )
         return Report(
             sector.name,
             normalize("NFC", event.source),

@@ -89,7 +89,7 @@ def _envelope(attributes: dict[str, Any], data: object) -> Envelope:
             raise RefusedError(
                 "bad_envelope", f"{name} is missing; CloudEvents 1.0 requires specversion, id, source and type"
             )
-        if not isinstance(given, str) or not given or len(given) > MAX_TEXT or not is_storable(given):
+        if not isinstance(given, str) or not 0 < len(given) <= MAX_TEXT:
             raise RefusedError("bad_envelope", f"{name} is {show(given)}; send a text of 1 to {MAX_TEXT} characters")
     if attributes["specversion"] != SPECVERSION:
         raise RefusedError("bad_envelope", f"specversion is {show(attributes['specversion'])}; send {SPECVERSION!r}")

@@ -1,0 +1,122 @@
+"""Batches to work: every record a reading, a report, late, dead, or no record. Pure but for metrics."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from city import metrics
+from city.decoding import PLAIN_HEADERS, Decoder, is_plain, plain
+from city.events import FUTURE_TOLERANCE_US, Reading, Refusal
+from city.kafka import Batch, Record
+from city.timestamps import parse_time
+from ingest.assets import Asset
+from ingest.flood import DeadLetter
+from ingest.ownership import Owned
+from ingest.work import Part, Work
+
+DAY_US: Final = 86_400_000_000
+_UNUSUAL: Final = (KeyError, ValueError, RecursionError, msgspec.MsgspecError, TypeError)
+
+
+class Opener:
+    """Opens batches against the assets known to this worker (by sector and name, shared with `Series`).
+
+    An ordinary reading of a known asset costs two microseconds; whatever is unusual about a record sends it the
+    strict way of `Decoder.decode`, which alone refuses.
+    """
+
+    def __init__(self, decoder: Decoder, assets: Mapping[str, dict[str, Asset]], retention_days: int) -> None:
+        self._decoder = decoder
+        self._assets = assets
+        self._retention_us = retention_days * DAY_US
+
+    def open(self, batches: Iterable[tuple[Owned, Batch]]) -> Work:
+        """The work that these batches make, each with the ownership under which it was read."""
+        work = Work()
+        for owned, batch in batches:
+            part = Part(owned, batch, work.records, no_record=batch.no_record)
+            work.parts.append(part)
+            work.records += len(batch.records)
+            with metrics.DECODE_SECONDS.labels("ingest").time():
+                self._read(work, part)
+            for refused in batch.refused:
+                records = refused.next_offset - refused.first_offset
+                part.dead += records
+                metrics.REFUSALS.labels("kafka", part.sector, refused.reason).inc(records)
+                letter = DeadLetter(
+                    refused.first_offset,
+                    refused.next_offset,
+                    refused.reason,
+                    refused.detail,
+                    refused.raw,
+                    records=records,
+                )
+                part.letters.append(letter)
+        return work
+
+    def _read(self, work: Work, part: Part) -> None:
+        sector, records = part.sector, part.batch.records
+        reading_type = f"city.{sector}.reading.v1"
+        known = self._assets.get(sector, {})
+        retention_us, number, taken = self._retention_us, part.base - 1, 0
+        numbers, times, counts, series, values = work.numbers, work.times, work.counts, work.series, work.values
+        for record in records:
+            number += 1
+            value = record.value
+            try:
+                event = plain(value)  # type: ignore[arg-type]  # None raises TypeError
+                asset = known[event.subject]
+                data = event.data
+                if (
+                    event.type != reading_type
+                    or record.headers not in PLAIN_HEADERS
+                    or (data.location != asset.location and data.location is not None)
+                    or (data.zone != asset.zone and data.zone is not None)
+                    or not is_plain(value, event)  # type: ignore[arg-type]
+                ):
+                    raise KeyError
+                time = parse_time(event.time)
+                if not -FUTURE_TOLERANCE_US <= record.timestamp_us - time <= retention_us:
+                    raise KeyError
+                measurements, ids = data.measurements, asset.series
+                found = []
+                for name, measured in measurements.items():
+                    series_id, low, high = ids[name]
+                    if not low <= measured <= high:
+                        raise KeyError
+                    found.append(series_id)
+                if not found:
+                    raise KeyError
+            except _UNUSUAL:
+                self._read_closely(work, part, number, record)
+                continue
+            numbers.append(number)
+            times.append(time)
+            counts.append(len(found))
+            series += found
+            values += measurements.values()
+            taken += 1
+        part.taken += taken
+
+    def _read_closely(self, work: Work, part: Part, number: int, record: Record) -> None:
+        decoded = self._decoder.decode(
+            record.value, record.headers, sector=part.sector, record_time_us=record.timestamp_us
+        )
+        if decoded is None:
+            part.no_record += 1
+        elif isinstance(decoded, Refusal):
+            part.refuse(record, decoded.reason, decoded.detail)
+        elif record.timestamp_us - decoded.time > self._retention_us:
+            days = self._retention_us // DAY_US
+            age = (record.timestamp_us - decoded.time) / DAY_US
+            detail = (
+                f"time is {age:.1f} days before the record's own, beyond the {days} days that raw readings are kept"
+            )
+            part.refuse(record, "late", f"{detail}; import it as a backfill with a longer retention")
+        else:
+            part.taken += 1
+            if isinstance(decoded, Reading):
+                work.strangers.append((part, number, decoded))
+            else:
+                work.reports.append((number, decoded))

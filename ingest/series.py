@@ -1,0 +1,200 @@
+"""Allocates assets and series in a transaction of its own, before the readings that name them are written.
+
+Inside the write it would deadlock with other workers, burn ids on every retry and leave readings without a series.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import asyncpg
+import structlog
+from city.sectors import Catalogue
+
+from city import metrics
+from city.database import Connection, load_sql
+from city.events import Reading
+from ingest.assets import Asset
+from ingest.latest import Latest
+from ingest.work import Part, Work
+
+Stranger = tuple[Part, int, Reading]
+
+log = structlog.get_logger(__name__)
+
+
+class Series:
+    """The series that this worker knows: `assets` by sector and name, filled only after commit."""
+
+    def __init__(self, pool: asyncpg.Pool, catalogue: Catalogue) -> None:
+        self._pool = pool
+        self._catalogue = catalogue
+        self.assets: dict[str, dict[str, Asset]] = {name: {} for name in catalogue.sectors}
+
+    async def place(self, work: Work) -> None:
+        """Give every stranger of the work its series ids, allocating what is new and refusing what passes the limit.
+
+        May be called again after an error of the database: the work changes only when all is committed.
+        """
+        if not work.strangers:
+            return
+        by_sector: dict[str, list[Stranger]] = defaultdict(list)
+        for stranger in work.strangers:
+            by_sector[stranger[2].sector].append(stranger)
+        for sector, strangers in by_sector.items():
+            if self._unknown(sector, strangers):
+                await self._load(self._pool, sector, {s[2].asset for s in self._unknown(sector, strangers)})
+            if self._unknown(sector, strangers):
+                await self._allocate(sector, strangers)
+        await self._move(work.strangers)
+        for part, number, reading in work.strangers:
+            self._add(work, part, number, reading)
+        work.strangers = []
+
+    async def flush_last_seen(self, latest: Latest) -> None:
+        """Record when each asset was last heard; on an error what was taken is given back."""
+        seen = latest.take_unseen()
+        if not len(seen.series):
+            return
+        try:
+            await self._pool.execute(_FLUSH, seen.series.tolist(), seen.time.tolist())
+        except BaseException:
+            latest.put_back_unseen(seen)
+            raise
+
+    def _unknown(self, sector: str, strangers: Iterable[Stranger]) -> list[Stranger]:
+        known = self.assets[sector]
+        return [
+            s for s in strangers if (a := known.get(s[2].asset)) is None or s[2].measurements.keys() - a.series.keys()
+        ]
+
+    def _add(self, work: Work, part: Part, number: int, reading: Reading) -> None:
+        asset = self.assets[reading.sector].get(reading.asset)
+        if asset is None or reading.measurements.keys() - asset.series.keys():
+            limit = self._catalogue.sectors[reading.sector].series_limit
+            part.taken -= 1
+            record = part.batch.records[number - part.base]
+            part.refuse(
+                record,
+                "too_many_series",
+                f"subject {reading.asset!r} would pass the limit of {limit} series for {reading.sector}; "
+                "raise series_limit in the catalogue and replay, or stop inventing names",
+            )
+            return
+        ids = [asset.series[name][0] for name in reading.measurements]
+        work.add(number, reading.time, ids, list(reading.measurements.values()))
+
+    async def _load(self, connection: "Connection | asyncpg.Pool", sector: str, names: Iterable[str]) -> None:
+        rows = await connection.fetch(_SELECT, sector, sorted(names))
+        for row in rows:
+            self._know(sector, row["name"], _asset_of(row))
+            if row["series_id"] is not None:
+                self._know_series(sector, row["name"], row["metric"], row["series_id"])
+
+    def _know(self, sector: str, name: str, asset: Asset) -> None:
+        self.assets[sector].setdefault(name, asset)
+
+    def _know_series(self, sector: str, name: str, metric_name: str, series_id: int) -> None:
+        metric = self._catalogue.metric(sector, metric_name)
+        if metric is not None:
+            self.assets[sector][name].series[metric_name] = (series_id, metric.low, metric.high)
+
+    async def _allocate(self, sector: str, strangers: list[Stranger]) -> None:
+        """Insert what is missing, one allocator of a sector at a time, as far as the sector's limit goes."""
+        limit = self._catalogue.sectors[sector].series_limit
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_LOCK, sector)
+            await self._load(connection, sector, {s[2].asset for s in strangers})
+            room = limit - await connection.fetchval(_COUNT, sector)
+            wanted = self._wanted(sector, strangers, room)
+            if not wanted:
+                return
+            known = self.assets[sector]
+            firsts = {s[2].asset: s[2] for s in reversed(strangers) if s[2].asset in wanted and s[2].asset not in known}
+            new = await self._insert_assets(connection, sector, [firsts[name] for name in sorted(firsts)])
+            ids = {name: known[name].id if name in known else new[name] for name in wanted}
+            columns = sorted((ids[name], metric) for name, metrics_ in wanted.items() for metric in metrics_)
+            units = [self._catalogue.sectors[sector].metrics[metric].unit for _, metric in columns]
+            inserted = await connection.fetch(_INSERT_SERIES, *map(list, zip(*columns, strict=True)), units)
+        for name, reading in firsts.items():
+            firm = None if reading.zone_approximate else reading.zone
+            self._know(sector, name, Asset(new[name], firm, reading.location, reading.time))
+        names = {id_: name for name, id_ in ids.items()}
+        for row in inserted:
+            self._know_series(sector, names[row["asset_id"]], row["metric"], row["id"])
+        metrics.NEW_SERIES.labels(sector).inc(len(inserted))
+
+    def _wanted(self, sector: str, strangers: list[Stranger], room: int) -> dict[str, set[str]]:
+        """Series to insert by asset, in the order of the records while there is room for all of a record's."""
+        known = self.assets[sector]
+        wanted: dict[str, set[str]] = {}
+        for _, _, reading in strangers:
+            asset = known.get(reading.asset)
+            have = (asset.series.keys() if asset is not None else set()) | wanted.get(reading.asset, set())
+            more = reading.measurements.keys() - have
+            if more and len(more) <= room:
+                room -= len(more)
+                wanted.setdefault(reading.asset, set()).update(more)
+        return wanted
+
+    async def _insert_assets(self, connection: Connection, sector: str, firsts: list[Reading]) -> dict[str, int]:
+        if not firsts:
+            return {}
+        rows = await connection.fetch(
+            _INSERT_ASSETS,
+            sector,
+            [r.asset for r in firsts],
+            [r.zone for r in firsts],
+            [r.zone_approximate for r in firsts],
+            [r.location[0] if r.location else None for r in firsts],
+            [r.location[1] if r.location else None for r in firsts],
+            [r.time for r in firsts],
+        )
+        return {row["name"]: row["id"] for row in rows}
+
+    async def _move(self, strangers: Iterable[Stranger]) -> None:
+        """Keep the last place of each asset, by event time."""
+        moved: dict[int, tuple[Asset, Reading]] = {}
+        for _, _, reading in strangers:
+            asset = self.assets[reading.sector].get(reading.asset)
+            if asset is not None and _is_elsewhere(asset, reading):
+                before = moved.get(asset.id)
+                if reading.time >= (before[1].time if before else asset.placed_at):
+                    moved[asset.id] = (asset, reading)
+        if not moved:
+            return
+        order = sorted(moved)
+        readings = [moved[id_][1] for id_ in order]
+        await self._pool.execute(
+            _MOVE,
+            order,
+            [r.zone for r in readings],
+            [r.zone_approximate for r in readings],
+            [r.location[0] if r.location else None for r in readings],
+            [r.location[1] if r.location else None for r in readings],
+        )
+        for asset, reading in moved.values():
+            asset.placed_at = reading.time
+            if reading.zone is not None:
+                asset.zone = None if reading.zone_approximate else reading.zone
+            if reading.location is not None:
+                asset.location = reading.location
+
+
+def _is_elsewhere(asset: Asset, reading: Reading) -> bool:
+    if reading.location is not None and reading.location != asset.location:
+        return True
+    return reading.zone is not None and not reading.zone_approximate and reading.zone != asset.zone
+
+
+def _asset_of(row: asyncpg.Record) -> Asset:
+    location = None if row["lon"] is None else (row["lon"], row["lat"])
+    return Asset(row["id"], None if row["zone_approximate"] else row["zone"], location)
+
+
+_SELECT = load_sql("ingest", "select_assets.sql")
+_COUNT = load_sql("ingest", "count_series.sql")
+_INSERT_ASSETS = load_sql("ingest", "insert_assets.sql")
+_INSERT_SERIES = load_sql("ingest", "insert_series.sql")
+_MOVE = load_sql("ingest", "move_assets.sql")
+_FLUSH = load_sql("ingest", "flush_last_seen.sql")
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('citywatch.series.' || $1, 0))"

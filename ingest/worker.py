@@ -1,0 +1,169 @@
+"""The ingest worker: records from Kafka into the database, each one stored, duplicate, late, dead or nothing, once."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import Final
+
+import asyncpg
+import structlog
+from city.sectors import Catalogue
+from city.zones import ZoneMap
+
+from city.database import failure, open_pool
+from city.decoding import Decoder
+from city.failpoint import hit
+from city.kafka import Batch, BrokerUnavailable, GroupConsumer, OffsetGone, TopicPartition, topic_for
+from city.metrics import serve_metrics
+from city.settings import Settings
+from ingest.decode import Opener
+from ingest.latest import Latest, Values
+from ingest.live import send_frames
+from ingest.ownership import STUCK_S, FencedError, Owned, Ownership
+from ingest.patience import Patience, StoppedError
+from ingest.series import Series
+from ingest.work import Work
+from ingest.writer import Writer
+
+GROUP: Final = "citywatch-ingest"
+MAX_RECORDS: Final = 10_000
+FETCH_S: Final = 0.25
+LAST_SEEN_S: Final = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Carry records into the database until told to stop; what is being written then is finished first.
+
+    Waits out a database or a broker that is away. Raises what a person has to look at (a fault of schema or setup).
+    """
+    catalogue, zones = Catalogue.load(settings.city), ZoneMap.load(settings.city)
+    name = settings.worker or f"{socket.gethostname()}:{os.getpid()}"
+    serve_metrics(settings.metrics_port)
+    patience = Patience(stop)
+    with contextlib.suppress(StoppedError):
+        pool = await patience.until_done(lambda: open_pool(settings, application=f"citywatch-ingest:{name}"))
+        async with pool:
+            await Worker(settings, pool, Decoder(catalogue, zones), name, stop).run()
+
+
+class Worker:
+    """Fetch, decode and write overlap; one work is being written while the next is fetched, decoded and placed."""
+
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool, decoder: Decoder, name: str, stop: asyncio.Event
+    ) -> None:
+        topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
+        self._consumer = GroupConsumer(settings, GROUP, topics, on_assigned=self._assigned, on_revoked=self._revoked)
+        self._ownership = Ownership(pool, self._consumer.log, name)
+        self._series = Series(pool, decoder.catalogue)
+        self._opener = Opener(decoder, self._series.assets, settings.raw_retention_days)
+        self._writer = Writer(pool)
+        self._latest = Latest()
+        self._settings = settings
+        self._stop = stop
+        self._fetching, self._placing, self._writing = Patience(stop), Patience(stop), Patience(stop)
+        self._in_flight: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until told to stop; beside the records go the frames of `city.live` and the assets' last_seen."""
+        async with asyncio.TaskGroup() as tasks, self._consumer:
+            frames = tasks.create_task(send_frames(self._settings, self._latest, self._stop))
+            seen = tasks.create_task(self._keep_last_seen())
+            try:
+                with contextlib.suppress(StoppedError):
+                    await self._carry()
+            finally:
+                frames.cancel()
+                seen.cancel()
+
+    async def _carry(self) -> None:
+        """The way of the records; at the end the work in flight is finished, or given up if its database is away."""
+        try:
+            while not self._stop.is_set():
+                batches = await self._fetch()
+                if self._in_flight is not None and self._in_flight.done():
+                    await self._written()
+                work = self._opener.open(self._ours(batches))
+                await self._placing.until_done(lambda work=work: self._series.place(work))  # type: ignore[misc]
+                if work.parts:
+                    await self._written()
+                    self._in_flight = asyncio.create_task(self._write(work))
+        finally:
+            await self._written()
+
+    async def _fetch(self) -> list[Batch]:
+        """The next batches; what stands in the way (expired records, fencing, an absent server) is dealt with first."""
+        try:
+            batches = await self._consumer.getmany(MAX_RECORDS, FETCH_S)
+        except OffsetGone as gone:
+            self._consumer.retake(gone.tp)  # taking it anew books what expired
+        except FencedError:
+            return []  # the consumer asks again
+        except (BrokerUnavailable, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await self._fetching.bear(error)
+        else:
+            self._fetching.recovered()
+            return batches
+        return []
+
+    def _ours(self, batches: list[Batch]) -> list[tuple[Owned, Batch]]:
+        """Batches that go on where we stand, with the ownership under which they will be written."""
+        ours = []
+        for batch in batches:
+            owned = self._ownership.partitions.get(batch.tp)
+            if owned is None or owned.read_to != batch.first_offset:
+                self._consumer.retake(batch.tp)
+                continue
+            owned.read_to = batch.next_offset
+            ours.append((owned, batch))
+        return ours
+
+    async def _write(self, work: Work) -> None:
+        """Commit the work, however long the database is away; a work that is void by then is dropped."""
+        try:
+            new = await self._writing.until_done(lambda: self._write_once(work))
+        except FencedError as fenced:
+            log.warning("another worker has taken partitions; taking stock", partitions=fenced.partitions)
+            self._consumer.retake()
+            return
+        hit("after_commit_before_fetch")
+        self._latest.offer(new.series, new.time, new.value)
+
+    async def _write_once(self, work: Work) -> Values:
+        held = self._ownership.partitions
+        void = [
+            part.owned.tp
+            for part in work.parts
+            if held.get(part.owned.tp) is not part.owned or part.owned.next_offset != part.batch.first_offset
+        ]
+        if void:
+            raise FencedError(void)
+        return await self._writer.write(work)
+
+    async def _written(self) -> None:
+        """Wait for the work in flight."""
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            await in_flight
+
+    async def _assigned(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Own what the group gives, once the work in flight has had its chance."""
+        if self._in_flight is not None:
+            await asyncio.wait({self._in_flight}, timeout=STUCK_S)
+        return await self._ownership.take(partitions)
+
+    async def _revoked(self, partitions: list[TopicPartition]) -> None:
+        self._ownership.forget(partitions)
+
+    async def _keep_last_seen(self) -> None:
+        """Once a minute; a database that is away is told the next time."""
+        while True:
+            await asyncio.sleep(LAST_SEEN_S)
+            try:
+                await self._series.flush_last_seen(self._latest)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if failure(error) == "fault":
+                    raise
