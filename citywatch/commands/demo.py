@@ -1,0 +1,76 @@
+"""`citywatch demo`: the whole system on this machine."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from citywatch import preflight
+from citywatch.embedded.process import EmbeddedError
+from citywatch.supervisor.renewal import LIMIT_BYTES
+from citywatch.supervisor.state import DemoState
+
+if TYPE_CHECKING:
+    from citywatch.supervisor.demo import Demo
+
+MIB = 1024 * 1024
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the wall, on 127.0.0.1.")] = 8700,
+    scenario: Annotated[str, typer.Option(help="What happens in the simulated city; then it is calm.")] = "welcome",
+    seed: Annotated[int, typer.Option(help="Seed of the simulated city.")] = 1,
+    rate: Annotated[float, typer.Option(min=1, max=200, help="Records per second, at most.")] = 200,
+    directory: Annotated[Path, typer.Option(help="Where database and logs are kept.")] = Path(preflight.STATE),
+    check: Annotated[bool, typer.Option("--check", help="See live readings and an alert, then stop.")] = False,
+    until_cleared: Annotated[bool, typer.Option("--until-cleared", help="With --check: and the alert clear.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the demo that runs from this directory.")] = False,
+    broker_limit: Annotated[int, typer.Option(help="MiB at which the broker is renewed.")] = LIMIT_BYTES // MIB,
+) -> None:
+    """Run database, broker, services and a simulated city in the foreground, until Ctrl-C."""
+    state = DemoState(directory)
+    if stop:
+        from citywatch.supervisor.check import stop as stop_running
+
+        raise typer.Exit(stop_running(state))
+    if check:
+        from citywatch.supervisor.check import check as check_demo
+
+        arguments = ["--scenario", scenario, "--seed", str(seed), "--rate", str(rate), "--directory", str(directory)]
+        code = asyncio.run(check_demo(state, port, arguments, until_cleared=until_cleared))
+        raise typer.Exit(code)
+    for problem in preflight.demo_problems(port, str(directory)):
+        if problem:
+            print(problem, file=sys.stderr)
+            raise typer.Exit(1)
+
+    from citywatch.supervisor.demo import Demo, Options
+
+    options = Options(port, scenario, seed, rate, broker_limit * MIB)
+    try:
+        with state.owned(port):
+            asyncio.run(_until_signalled(Demo(state, options)))
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+async def _until_signalled(demo: "Demo") -> None:
+    """The first Ctrl-C (or SIGTERM) drains and stops; a second one, or one while starting, does not wait."""
+    stop = asyncio.Event()
+    running = asyncio.current_task()
+
+    def interrupted() -> None:
+        if running is not None and (stop.is_set() or not demo.started):
+            running.cancel()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, interrupted)
+    with contextlib.suppress(asyncio.CancelledError):
+        await demo.run(stop)

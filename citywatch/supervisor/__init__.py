@@ -1,0 +1,1 @@
+"""The demo's supervisor: starts the same processes that production runs, and keeps them running."""

@@ -1,0 +1,113 @@
+"""`citywatch demo --check`: does a demo really show live readings and an alert? Asked as a screen would, unattended."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from citywatch.embedded.process import EmbeddedError
+from citywatch.supervisor.state import DemoState
+from citywatch.supervisor.steps import Steps
+from citywatch.supervisor.watch import Seen, watch
+
+START_SECONDS: Final = 120.0
+LIVE_SECONDS: Final = 60.0
+RAISED_SECONDS: Final = 60.0
+CLEARED_SECONDS: Final = 240.0
+
+
+@dataclass
+class Sightings:
+    """What was seen, and when: seconds since the watch began."""
+
+    live: float | None = None
+    raised: dict[str, float] = field(default_factory=dict)
+    cleared: dict[str, float] = field(default_factory=dict)
+
+    def take(self, seen: Seen, at: float) -> str | None:
+        """Note one thing; the line to print when it is news."""
+        if seen.kind == "live":
+            if self.live is not None:
+                return None
+            self.live = at
+            return f"live readings: {seen.text}"
+        if seen.kind == "raised":
+            self.raised[seen.alert] = at
+        elif seen.kind == "cleared":
+            self.cleared[seen.alert] = at
+        return f"alert {seen.kind}: {seen.text}"
+
+    def cleared_one(self) -> bool:
+        """Whether an alert that was seen raised was seen cleared too."""
+        return bool(self.raised.keys() & self.cleared.keys())
+
+
+async def check(state: DemoState, port: int, arguments: list[str], *, until_cleared: bool) -> int:
+    """Start a demo (or use the one that runs), watch it, print what is seen with times; the exit code.
+
+    A demo that was started here is stopped at the end; one that ran already goes on.
+    """
+    _, running = state.running()
+    steps = Steps()
+    process = None
+    if not running:
+        command = [sys.executable, "-m", "citywatch", "demo", "--port", str(port), *arguments]
+        process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+    try:
+        ended = asyncio.create_task(_ended_early(process))
+        watching = asyncio.create_task(_watch(running or port, steps, until_cleared=until_cleared))
+        done, _ = await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
+        for task in {ended, watching} - done:
+            task.cancel()
+        problem = done.pop().result()
+    finally:
+        if process is not None and process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            await process.wait()
+    steps.say(f"check failed: {problem}" if problem else "check passed")
+    return 1 if problem else 0
+
+
+async def _ended_early(process: asyncio.subprocess.Process | None) -> str:
+    if process is None:
+        await asyncio.Event().wait()
+        return ""
+    return f"the demo ended with exit code {await process.wait()}"
+
+
+async def _watch(port: int, steps: Steps, *, until_cleared: bool) -> str:
+    """Watch until all was seen; empty, or what was missing in its time."""
+    sightings = Sightings()
+    stages: list[tuple[str, float, Callable[[], bool]]] = [
+        ("live readings", START_SECONDS + LIVE_SECONDS, lambda: sightings.live is not None),
+        ("an alert raised", RAISED_SECONDS, lambda: bool(sightings.raised)),
+    ]
+    if until_cleared:
+        stages.append(("that alert cleared", CLEARED_SECONDS, sightings.cleared_one))
+    async with contextlib.aclosing(watch(port)) as seen:
+        for name, seconds, is_seen in stages:
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(seconds):
+                    while not is_seen():
+                        news = sightings.take(await anext(seen), steps.seconds)
+                        if news:
+                            steps.say(f"{steps.seconds:8.1f} s  {news}")
+            except TimeoutError:
+                return f"{name} within {seconds:.0f} s was not seen"
+            steps.say(f"            ({name}: after {time.monotonic() - started:.1f} s)")
+    return ""
+
+
+def stop(state: DemoState) -> int:
+    """`citywatch demo --stop`."""
+    try:
+        print("The demo has stopped." if state.stop() else "No demo runs from this folder.")
+    except EmbeddedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

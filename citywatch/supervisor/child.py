@@ -1,0 +1,126 @@
+"""One supervised process: started again when it ends by itself, with growing pauses; stopped with time to drain."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from citywatch.embedded.process import dies_with_parent
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 30.0
+HEALTHY_AFTER: Final = 60.0
+PATIENCE: Final = 15.0
+
+
+def next_pause(pause: float, lived: float) -> float:
+    """Seconds before the next start: doubled each time, back to the first after a healthy life."""
+    return FIRST_PAUSE if lived >= HEALTHY_AFTER else min(pause * 2, LONGEST_PAUSE)
+
+
+class Child:
+    """Keeps `python -m citywatch <arguments>` running between `start` and `stop`; its output goes to a log file."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        tell: Callable[[str], None] = print,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.restarts = 0
+        self._command = [sys.executable, "-m", "citywatch", *arguments]
+        self._environment = os.environ | dict(environment)
+        self._tell = tell
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start the process and keep it running from now on."""
+        if self._keeper is None:
+            await self._spawn()
+            self._keeper = asyncio.create_task(self._keep(), name=f"keep {self.name}")
+
+    async def stop(self, patience: float = PATIENCE) -> None:
+        """SIGTERM, `patience` seconds to drain, SIGKILL; returns when it is gone."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeper
+            self._keeper = None
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._process.wait(), patience)
+        except TimeoutError:
+            self._tell(f"{self.name} did not end in {patience:.0f} s and was killed; log: {self.log}")
+            self._process.kill()
+            await self._process.wait()
+
+    async def _spawn(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._environment,
+                start_new_session=True,
+                preexec_fn=dies_with_parent(signal.SIGTERM),
+            )
+
+    async def _keep(self) -> None:
+        pause = FIRST_PAUSE
+        while self._process is not None:
+            began = time.monotonic()
+            code = await self._process.wait()
+            lived = time.monotonic() - began
+            pause = FIRST_PAUSE if lived >= HEALTHY_AFTER else pause
+            self._tell(f"{self.name} ended ({ending(code)}) and starts again in {pause:.0f} s; log: {self.log}")
+            await asyncio.sleep(pause)
+            pause = next_pause(pause, lived)
+            self.restarts += 1
+            await self._spawn()
+
+
+async def run_once(arguments: list[str], environment: Mapping[str, str], log: Path) -> str:
+    """Run `python -m citywatch <arguments>` to its end; empty when it succeeded, else its last words."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "citywatch", *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | dict(environment),
+    )
+    output, _ = await process.communicate()
+    with log.open("ab") as file:
+        file.write(output)
+    if process.returncode == 0:
+        return ""
+    words = output.decode(errors="replace").strip().splitlines()
+    return words[-1] if words else ending(process.returncode or 1)
+
+
+def ending(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"

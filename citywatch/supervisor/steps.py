@@ -1,0 +1,35 @@
+"""What the demo prints: each step and how long it took."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+WIDTH = 34
+
+
+class Steps:
+    """Prints a line a step; `quiet` prints nothing."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """The step's name when it starts, its seconds when it is done, `failed` when it raises."""
+        print(f"{name:<{WIDTH}} ", end="", flush=True)
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            print(f"failed after {time.monotonic() - began:.1f} s", flush=True)
+            raise
+        print(f"{time.monotonic() - began:6.1f} s", flush=True)
+
+    def say(self, text: str = "") -> None:
+        """A line of its own."""
+        print(text, flush=True)
+
+    @property
+    def seconds(self) -> float:
+        """Since the first step."""
+        return time.monotonic() - self.started

@@ -1,0 +1,57 @@
+"""The wall's own view of the system, through the WebSocket: when data is live, which alerts come and go."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from typing import Any, NamedTuple
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+
+class Seen(NamedTuple):
+    """One thing that a screen would show: kind is live, open (an alert that was there already), or a transition's."""
+
+    kind: str
+    text: str
+    alert: str = ""
+
+
+def seen_in(message: dict[str, Any]) -> list[Seen]:
+    """What a message of the `live` or `alerts` channel shows."""
+    match message.get("type"), message.get("channel"):
+        case "delta", "live" if message.get("values"):
+            return [Seen("live", f"{len(message['values'])} live values")]
+        case "snapshot", "alerts":
+            return [Seen("open", _title(alert), alert["id"]) for alert in message["alerts"]]
+        case "delta", "alerts":
+            return [Seen(message["kind"], _title(message["alert"]), message["alert"]["id"])]
+    return []
+
+
+async def watch(port: int) -> AsyncGenerator[Seen]:
+    """Follow a center on 127.0.0.1 for ever, over restarts of it."""
+    while True:
+        with contextlib.suppress(OSError, WebSocketException, TimeoutError):
+            async with connect(f"ws://127.0.0.1:{port}/ws/v1", max_size=64 * 2**20) as socket:
+                for channel in ("live", "alerts"):
+                    await socket.send(json.dumps({"type": "subscribe", "channel": channel}))
+                async for frame in socket:
+                    for seen in seen_in(json.loads(frame)):
+                        yield seen
+        await asyncio.sleep(0.2)
+
+
+async def wait_for(port: int, kind: str) -> Seen:
+    """The next thing of this kind."""
+    async with contextlib.aclosing(watch(port)) as everything:
+        async for seen in everything:
+            if seen.kind == kind:
+                return seen
+    raise RuntimeError("the watch never ends")
+
+
+def _title(alert: dict[str, Any]) -> str:
+    place = (alert.get("zone_name") or {}).get("en") or alert.get("zone") or alert.get("asset") or ""
+    return f"{alert['severity']}: {alert['title']['en']}" + (f" ({place})" if place else "")
