@@ -17,11 +17,12 @@ from city.database import STORE_ERRORS, Connection, LeaseLost, failure
 
 log = structlog.get_logger()
 
+# Setting the key makes the change of owner wait for transactions that hold the fence; a renewal does not wait for them.
 ACQUIRE: Final = """
 INSERT INTO lease AS held (name, owner, epoch, expires_at)
 VALUES ($1, $2, 1, clock_timestamp() + make_interval(secs => $3))
 ON CONFLICT (name) DO UPDATE
-   SET owner = excluded.owner, epoch = held.epoch + 1, expires_at = excluded.expires_at
+   SET name = excluded.name, owner = excluded.owner, epoch = held.epoch + 1, expires_at = excluded.expires_at
  WHERE held.expires_at <= clock_timestamp() OR held.owner = excluded.owner
 RETURNING epoch
 """
@@ -37,7 +38,7 @@ RELEASE: Final = "UPDATE lease SET expires_at = '-infinity' WHERE name = $1 AND 
 FENCE: Final = """
 SELECT epoch FROM lease
  WHERE name = $1 AND owner = $2 AND epoch = $3 AND expires_at > clock_timestamp()
-   FOR SHARE
+   FOR KEY SHARE
 """
 
 
@@ -70,7 +71,7 @@ class Lease:
             await self.pool.execute(RELEASE, self.name, self.owner, epoch)
 
     async def fence(self, connection: Connection) -> None:
-        """Inside a transaction: keep any other owner out until it ends.
+        """Inside a transaction: keep any other owner out until it ends, however long that takes.
 
         Raises:
             LeaseLost: the lease is not held by this epoch any more; roll back.

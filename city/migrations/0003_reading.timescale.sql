@@ -7,3 +7,14 @@ ALTER TABLE reading SET (
     timescaledb.segmentby = 'series_id',
     timescaledb.orderby = 'time'
 );
+
+CALL add_columnstore_policy('reading', after => interval '7 days');
+
+-- A batch of late readings may open many compressed segments; that is slow, and must not be an error.
+DO $$
+BEGIN
+    EXECUTE format(
+        'ALTER DATABASE %I SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0', current_database()
+    );
+END
+$$;

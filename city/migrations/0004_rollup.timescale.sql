@@ -35,3 +35,9 @@ CREATE INDEX reading_1h_series_bucket ON reading_1h (series_id, bucket);
 CREATE FUNCTION mark_dirty(series_ids integer[], first_us bigint[], last_us bigint[]) RETURNS void
     LANGUAGE sql
     AS $$ $$;
+
+-- Where raw readings are whole and stay so for a day: aggregates before it are never made anew.
+CREATE FUNCTION summable_from(raw_retention_days integer) RETURNS timestamptz
+    LANGUAGE sql STABLE
+    RETURN (SELECT greatest(raw_from, date_bin('1 day', now() - make_interval(days => raw_retention_days - 1), '1970-01-01 00:00:00+00'))
+              FROM rollup_state);

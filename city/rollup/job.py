@@ -1,0 +1,73 @@
+"""The job that keeps aggregates and retention, in whichever process holds its lease."""
+
+from typing import Final
+
+import asyncpg
+import structlog
+
+from city.clock import Clock
+from city.lease import Lease
+from city.rollup.passes import roll
+from city.rollup.plan import DAY, MINUTE
+from city.rollup.refresh import refresh
+from city.rollup.retention import erase_oldest_day
+from city.settings import Settings
+
+log = structlog.get_logger()
+
+LAG_US: Final = 2 * MINUTE
+"""Time is summed up when it is this old: most of what will be measured in it has come by then."""
+PAUSE_S: Final = 10.0
+RETENTION_EVERY_S: Final = 600.0
+PASSES: Final = 200
+"""Passes without a pause, when there is much to catch up with."""
+
+STORE: Final = "SELECT value #>> '{}' FROM city_state WHERE key = 'store'"
+
+
+class Rollup:
+    """Aggregates caught up every ten seconds, retention looked at every ten minutes; any number may run, one works."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: Settings, clock: Clock, owner: str) -> None:
+        self.pool = pool
+        self.settings = settings
+        self.clock = clock
+        self.lease = Lease(pool, "rollup", owner, seconds=30.0)
+
+    async def run(self) -> None:
+        """Until cancelled. A database that is away, or a lock not got, is waited for."""
+        await self.lease.lead(self.work, self.clock)
+
+    async def work(self) -> None:
+        """While the lease is held: catch up, retain, pause."""
+        timescale = await self.pool.fetchval(STORE) == "timescale"
+        retained_at = float("-inf")
+        while True:
+            caught_up = await self.catch_up(self.clock.now_us(), timescale=timescale)
+            if caught_up and self.clock.monotonic() - retained_at >= RETENTION_EVERY_S:
+                await self.retain(self.clock.now_us(), timescale=timescale)
+                retained_at = self.clock.monotonic()
+            await self.clock.sleep(PAUSE_S)
+
+    async def catch_up(self, now_us: int, *, timescale: bool) -> bool:
+        """Sum up what was written and is older than `LAG_US`; True if nothing is left to do."""
+        if timescale:
+            async with self.pool.acquire() as connection:
+                await refresh(connection, now_us - LAG_US, raw_retention_days=self.settings.raw_retention_days)
+            return True
+        for _ in range(PASSES):
+            async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+                await self.lease.fence(connection)
+                done = await roll(connection, now_us - LAG_US)
+            if not done.more:
+                return True
+        return False
+
+    async def retain(self, now_us: int, *, timescale: bool) -> int:
+        """Erase the raw days past their retention; returns how many days. To be called when caught up."""
+        before = now_us - self.settings.raw_retention_days * DAY
+        days = 0
+        while await erase_oldest_day(self.pool, self.lease, before_us=before, timescale=timescale):
+            days += 1
+            log.info("raw day erased", days=days, before_us=before)
+        return days

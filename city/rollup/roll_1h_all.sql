@@ -1,0 +1,21 @@
+-- The minutes of the given spans, summed up by the hour. Times are in µs.
+INSERT INTO reading_1h_rolled AS rolled (bucket, series_id, count, sum, min, max, first, last)
+SELECT found.bucket, series.id, found.count, found.sum, found.min, found.max, found.first, found.last
+  FROM unnest($1::bigint[], $2::bigint[]) AS span (first, last)
+ CROSS JOIN series
+ CROSS JOIN LATERAL (
+       SELECT date_bin('1 hour', minute.bucket, '1970-01-01 00:00:00+00') AS bucket,
+              sum(minute.count)::bigint                              AS count,
+              sum(minute.sum)                                        AS sum,
+              min(minute.min)                                        AS min,
+              max(minute.max)                                        AS max,
+              (array_agg(minute.first ORDER BY minute.bucket))[1]     AS first,
+              (array_agg(minute.last ORDER BY minute.bucket DESC))[1] AS last
+         FROM reading_1m_rolled AS minute
+        WHERE minute.series_id = series.id AND minute.bucket >= from_us(span.first) AND minute.bucket < from_us(span.last)
+        GROUP BY 1
+       ) AS found
+    ON CONFLICT (series_id, bucket) DO UPDATE
+   SET count = excluded.count, sum = excluded.sum, min = excluded.min, max = excluded.max,
+       first = excluded.first, last = excluded.last
+ WHERE rolled.count <> excluded.count
