@@ -66,6 +66,7 @@ class Engine:
         self.rules: dict[str, Rule] = {}
         self._limit = catalogue.sectors[sector].series_limit
         self._plans: dict[str, Plan] = {}
+        self._metrics: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._zoned = False
         self._plan(rules)
 
@@ -91,8 +92,6 @@ class Engine:
             if event.zone is not None and (event.zone != place.zone or event.location != place.location):
                 self._move(asset, event)
             age = arrival.record_time - time
-            if age > asset.fresh_us or asset.stale_since or feed.future_since:
-                self._watch_clock(asset, arrival, age, out)
             series_of = asset.series
             for metric, value in event.measurements.items():
                 series = series_of.get(metric)
@@ -102,6 +101,8 @@ class Engine:
                     series.time = time
                     if not series.low <= value <= series.high:
                         self._evaluate(asset, series, time, value, age <= series.plan.max_age_us, out)
+            if age > asset.fresh_us or asset.stale_since or feed.future_since:
+                self._watch_clock(asset, arrival, age, out)
             if not alive:
                 alive = True
                 if feed.dead_since:
@@ -229,6 +230,8 @@ class Engine:
     def place(self, asset: Asset, series: Series, plan: Plan) -> None:
         """Make the series one of the asset's."""
         asset.series[plan.metric] = series
+        metrics = tuple(asset.series)
+        asset.metrics = self._metrics.setdefault(metrics, metrics)
         asset.fresh_us = min(asset.fresh_us, plan.max_age_us)
         asset.cadence_us = min(asset.cadence_us, plan.cadence_us)
         self.series += 1

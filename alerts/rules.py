@@ -9,7 +9,19 @@ import msgspec
 from alerts.yamlnodes import Node, RuleError, documents
 from city.sectors import Catalogue, Metric
 
-__all__ = ["SEVERITIES", "Level", "Rule", "RuleError", "Where", "decode_rule", "load_rules", "parse_rules"]
+__all__ = [
+    "SEVERITIES",
+    "Clear",
+    "Level",
+    "LoadedRule",
+    "Rule",
+    "RuleError",
+    "Where",
+    "decode_rule",
+    "encode_rule",
+    "load_rules",
+    "parse_rules",
+]
 
 Severity = Literal["info", "warning", "critical", "emergency"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical", "emergency")
@@ -88,26 +100,39 @@ def decode_rule(body: bytes | str) -> Rule:
     return msgspec.json.decode(body, type=Rule)
 
 
-def load_rules(folder: Path, catalogue: Catalogue) -> list[Rule]:
-    """Every rule of the folder's *.yaml files, in the order of their names.
+class LoadedRule(msgspec.Struct, frozen=True):
+    """A rule with the text that it was read from, and where that stands."""
+
+    rule: Rule
+    source: str
+    file: str
+    line: int
+
+
+def load_rules(folder: Path, catalogue: Catalogue) -> list[LoadedRule]:
+    """Every rule of the folder's *.yaml files, in the order of the files' names.
 
     Raises:
         RuleError: a file that does not parse, a rule that makes no sense, or two of one name.
     """
     if not folder.is_dir():
         raise RuleError(str(folder), 0, "is no folder; name one that holds *.yaml files")
-    rules: dict[str, Rule] = {}
+    rules: dict[str, LoadedRule] = {}
     for file in sorted(folder.glob("*.yaml")):
-        for node, rule in _parse(file, _read(file), catalogue):
-            if rule.rule in rules:
-                node.refuse(f"rule '{rule.rule}' exists already in this folder; a name is used once")
-            rules[rule.rule] = rule
+        for loaded in parse_rules(_read(file), catalogue, file):
+            name = loaded.rule.rule
+            if name in rules:
+                first = f"{rules[name].file}:{rules[name].line}"
+                raise RuleError(loaded.file, loaded.line, f"rule '{name}' stands already at {first}; use a name once")
+            rules[name] = loaded
     return list(rules.values())
 
 
-def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml")) -> list[Rule]:
+def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml")) -> list[LoadedRule]:
     """The rules of one YAML text, one a document; raises RuleError."""
-    return [rule for _, rule in _parse(file, text, catalogue)]
+    return [
+        LoadedRule(_rule(node, catalogue), node.source, str(file), node.line) for node in documents(file, text)
+    ]
 
 
 def _read(file: Path) -> str:
@@ -115,10 +140,6 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise RuleError(str(file), 1, f"is not UTF-8: {error.reason} at byte {error.start}") from None
-
-
-def _parse(file: Path, text: str, catalogue: Catalogue) -> list[tuple[Node, Rule]]:
-    return [(node, _rule(node, catalogue)) for node in documents(file, text)]
 
 
 def _rule(node: Node, catalogue: Catalogue) -> Rule:

@@ -56,7 +56,7 @@ UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)
 
 
 class Asset(msgspec.Struct, gc=False):
-    """One asset of the sector. `fresh_us` is the smallest max_age and `cadence_us` the smallest cadence of its metrics.
+    """One asset of the sector. `metrics` are the keys of `series`, shared by assets alike; `fresh_us` is the smallest max_age and `cadence_us` the smallest cadence of its metrics.
 
     `stale_since` and `stale_age` (µs, 0 = not) tell since which record time it has sent only stale readings, and how
     old the first of them was.
@@ -65,6 +65,7 @@ class Asset(msgspec.Struct, gc=False):
     name: str
     place: Place
     series: dict[str, Series]
+    metrics: tuple[str, ...] = ()
     fresh_us: int = 1 << 62
     cadence_us: int = 1 << 62
     stale_since: int = 0

@@ -34,14 +34,20 @@ class RuleError(Exception):
 class Node:
     """One value of a YAML document that knows where it stands; each reader refuses what is not of its kind."""
 
-    def __init__(self, file: str, node: yaml.Node) -> None:
+    def __init__(self, file: str, node: yaml.Node, text: str = "") -> None:
         self._file = file
         self._node = node
+        self._text = text
 
     @property
     def line(self) -> int:
         """Line in the file, from 1."""
         return int(self._node.start_mark.line) + 1
+
+    @property
+    def source(self) -> str:
+        """The text of a document's value, as it was written."""
+        return self._text[self._node.start_mark.index : self._node.end_mark.index]
 
     def refuse(self, reason: str) -> NoReturn:
         """Raise RuleError at this value's place."""
@@ -113,7 +119,7 @@ def documents(file: Path, text: str) -> list[Node]:
         raise RuleError(str(file), line, f"is no YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise RuleError(str(file), 1, f"is no YAML: {error}") from None
-    return [Node(str(file), node) for node in nodes if node is not None]
+    return [Node(str(file), node, text) for node in nodes if node is not None]
 
 
 def _list(words: list[str]) -> str:

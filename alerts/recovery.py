@@ -1,0 +1,206 @@
+"""A worker takes a sector: it goes on exactly where the last one stopped, or, where that can't be, from what is known.
+
+*journal*: snapshot and journal are of this engine, catalogue and log, so the journalled steps are taken again.
+*tables*: they are not (another version, another log, records gone): open alerts come from the alert table, reading goes
+on where it stopped, or at the start of a log that is another one. *fresh*: nobody ever watched this sector: reading
+begins at the broker's end.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import asyncpg
+import msgspec
+import structlog
+
+from alerts import rulebook, snapshot
+from alerts.body import Change, change
+from alerts.engine import ENGINE_VERSION, Engine, OpenAlert
+from alerts.freeze import SnapshotError, thaw
+from alerts.journal import Entry, Journal, Place, Position, Step
+from alerts.replay import Replay
+from alerts.rules import Rule
+from alerts.snapshot import Snapshot
+from alerts.transitions import Place as Spot
+from city import metrics
+from city.kafka import LogReader, TopicPartition, topic_for
+from city.sectors import Catalogue
+from city.timestamps import from_datetime
+from city.zones import ZoneMap
+
+OPEN: Final = """
+SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS location, body ->> 'metric' AS metric
+  FROM alert WHERE sector = $1 AND cleared_at IS NULL
+"""
+
+Way = Literal["journal", "tables", "fresh"]
+
+log = structlog.get_logger(__name__)
+
+
+class Recovered(msgspec.Struct):
+    """A sector taken: its engine (behind by what `replay` still needs), where to read, and how it came about."""
+
+    engine: Engine
+    journal: Journal
+    place: Place
+    start: dict[int, int]
+    way: Way
+    replay: Replay | None = None
+
+
+async def recover(
+    pool: asyncpg.Pool, reader: LogReader, sector: str, owner: str, catalogue: Catalogue, zones: ZoneMap, now_us: int
+) -> Recovered:
+    """Take the sector and find out where it stands.
+
+    Raises:
+        BrokerUnavailable, asyncpg and network errors: try again; a sector taken twice is only fenced once more.
+        Fenced: somebody else took it in the meantime.
+    """
+    began = time.monotonic()
+    journal = await Journal.take(pool, sector, owner)
+    kept = await snapshot.newest(pool, sector)
+    entries = await journal.entries_after(kept.place.step if kept is not None else 0)
+    last = entries[-1][1].place if entries else kept.place if kept is not None else None
+    log_now = await Log.read(reader, sector)
+    recovered: Recovered | None = None
+    if last is None:
+        recovered = await _rebuild(journal, reader, catalogue, zones, log_now, None, log_now.ends, now_us)
+        recovered.way = "fresh"
+    else:
+        same = await log_now.is_same(reader, last)
+        if same and kept is not None:
+            recovered = await _by_journal(journal, catalogue, kept, [entry for _, entry in entries], log_now)
+        if recovered is None:
+            start = log_now.go_on(last if same else None)
+            recovered = await _rebuild(journal, reader, catalogue, zones, log_now, kept, start, now_us)
+    way = recovered.way
+    metrics.TAKEOVERS.labels("alerts", "no").inc()
+    metrics.RECOVERY_SECONDS.labels(sector, way).observe(time.monotonic() - began)
+    log.info("sector taken", sector=sector, way=way, epoch=journal.epoch, step=journal.step, start=recovered.start)
+    return recovered
+
+
+class Log(msgspec.Struct, frozen=True):
+    """A sector's log as the broker has it now: its cluster, and each partition's first and end offset."""
+
+    sector: str
+    cluster: str
+    starts: dict[int, int]
+    ends: dict[int, int]
+
+    @classmethod
+    async def read(cls, reader: LogReader, sector: str) -> "Log":
+        """Ask the broker; raises BrokerUnavailable."""
+        partitions = await reader.partitions(topic_for(sector))
+        starts = {tp.partition: await reader.log_start(tp) for tp in partitions}
+        ends = {tp.partition: await reader.end_offset(tp) for tp in partitions}
+        return cls(sector, await reader.cluster_id(), starts, ends)
+
+    def go_on(self, place: Place | None) -> dict[int, int]:
+        """Where to read on after `place`, as far as the log still has it; without one, at the log's start."""
+        known = place.positions if place is not None else {}
+        return {
+            partition: max(first, known[partition].next if partition in known else 0)
+            for partition, first in self.starts.items()
+        }
+
+    async def is_same(self, reader: LogReader, place: Place) -> bool:
+        """Whether this is the log that `place` was in: the same cluster, and the same record before each position."""
+        if place.cluster != self.cluster:
+            return False
+        for partition, position in place.positions.items():
+            if partition not in self.ends or self.ends[partition] < position.next:
+                return False
+            gone = self.starts[partition] >= position.next
+            if not position.last_hash or gone:
+                continue
+            tp = TopicPartition(topic_for(self.sector), partition)
+            if await reader.last_record_hash(tp, position.next - 1) != position.last_hash:
+                return False
+        return True
+
+
+async def _by_journal(
+    journal: Journal, catalogue: Catalogue, kept: Snapshot, entries: Sequence[Entry], log_now: Log
+) -> Recovered | None:
+    """Snapshot and steps after it, if this code, this catalogue and this log can take them again; else None."""
+    places = [kept.place, *(entry.place for entry in entries)]
+    if any((place.engine, place.catalogue) != (ENGINE_VERSION, catalogue.version) for place in places):
+        return None
+    if any(step.kind == "base" for entry in entries for step in entry.steps):
+        return None
+    if any(position.next < log_now.starts.get(partition, 0) for partition, position in kept.place.positions.items()):
+        return None
+    revisions = {kept.place.revision, *(step.revision for e in entries for step in e.steps if step.kind == "rules")}
+    rules = {revision: await rulebook.rules_at(journal.pool, revision) for revision in revisions}
+    try:
+        engine = thaw(kept.state, catalogue, rules[kept.place.revision])
+    except SnapshotError as error:
+        log.warning("snapshot can't be read", sector=journal.sector, reason=str(error))
+        return None
+    start = log_now.go_on(kept.place)
+    replay = Replay(engine, entries, kept.place.positions, rules)
+    return Recovered(engine, journal, places[-1], start, "journal", replay)
+
+
+async def _position(reader: LogReader, sector: str, partition: int, offset: int) -> Position:
+    tp = TopicPartition(topic_for(sector), partition)
+    return Position(offset, await reader.last_record_hash(tp, offset - 1) or b"")
+
+
+async def _rebuild(
+    journal: Journal,
+    reader: LogReader,
+    catalogue: Catalogue,
+    zones: ZoneMap,
+    log_now: Log,
+    kept: Snapshot | None,
+    start: dict[int, int],
+    now_us: int,
+) -> Recovered:
+    """An engine with the open alerts of the alert table, made the base of a new journal by a snapshot."""
+    sector = journal.sector
+    revision = await rulebook.revision(journal.pool)
+    rules = await rulebook.rules_at(journal.pool, revision)
+    old = await rulebook.rules_at(journal.pool, kept.place.revision) if kept is not None else []
+    engine = _warmed(kept, catalogue, sector, rules, old)
+    orphans = engine.adopt(await open_alerts(journal.pool, sector), now_us)
+    engine.resume(now_us)
+    positions = {partition: await _position(reader, sector, partition, offset) for partition, offset in start.items()}
+    place = Place(journal.step + 1, ENGINE_VERSION, catalogue.version, log_now.cluster, revision, positions)
+    changes: list[Change] = [change(orphan, engine.rules, catalogue.sectors[sector], zones) for orphan in orphans]
+    await journal.commit(Entry((Step("base", now_us, revision=revision),), place), changes)
+    await snapshot.save(journal.pool, snapshot.take(engine), journal.epoch, place)
+    return Recovered(engine, journal, place, start, "tables")
+
+
+def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: list[Rule], old: list[Rule]) -> Engine:
+    """What an older snapshot still knows (newest times, places, timers), under today's rules; else an empty engine."""
+    if kept is not None:
+        try:
+            engine = thaw(kept.state, catalogue, old)
+        except SnapshotError as error:
+            log.warning("snapshot can't be read", sector=sector, reason=str(error))
+        else:
+            engine.apply(rules, 0)  # what it clears is cleared by the table's word instead
+            return engine
+    return Engine(sector, catalogue, rules)
+
+
+async def open_alerts(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
+    """The sector's open alerts as the table has them."""
+    return [
+        OpenAlert(
+            row["rule"],
+            row["group_key"],
+            row["severity"],
+            from_datetime(row["raised_at"]),
+            row["asset"],
+            Spot(row["zone"], msgspec.json.decode(row["location"], type=tuple[float, float] | None)),
+            row["metric"] or "",
+        )
+        for row in await pool.fetch(OPEN, sector)
+    ]

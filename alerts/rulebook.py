@@ -1,0 +1,93 @@
+"""Rules in the database: every applied version, and which of them were in force at each revision of the set."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from alerts.rules import LoadedRule, Rule, decode_rule, encode_rule
+from city.database import Connection
+
+REVISION: Final = "SELECT revision FROM rule_revision"
+LOCK: Final = "UPDATE rule_revision SET revision = revision + $1 RETURNING revision"
+AT_REVISION: Final = """
+SELECT body, version FROM rule
+ WHERE from_revision <= $1 AND (until_revision IS NULL OR until_revision > $1)
+ ORDER BY name
+"""
+ACTIVE: Final = "SELECT name, version, body FROM rule WHERE active"
+NEWEST: Final = "SELECT name, max(version) AS version FROM rule GROUP BY name"
+RETIRE: Final = "UPDATE rule SET active = false, until_revision = $2 WHERE name = $1 AND active"
+INSERT: Final = """
+INSERT INTO rule (name, version, body, source, applied_by, active, from_revision)
+VALUES ($1, $2, $3::jsonb, $4, $5, true, $6)
+"""
+LIST: Final = """
+SELECT name, version, body, applied_at, applied_by FROM rule WHERE active ORDER BY body ->> 'sector', name
+"""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What applying a set did: names by what became of them, and the revision now in force."""
+
+    revision: int
+    added: list[str]
+    changed: list[str]
+    retired: list[str]
+    unchanged: list[str]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """One rule in force, and who put it there."""
+
+    rule: Rule
+    applied_at: str
+    applied_by: str
+
+
+async def apply_rules(pool: asyncpg.Pool, rules: Sequence[LoadedRule], by: str, *, retire: bool = True) -> Applied:
+    """Make these the rules in force: new and changed ones get a version, what is missing is retired (unless `retire`
+    is False), what is the same stays as it is. All or nothing; without a difference the revision stays."""
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.fetchval(LOCK, 0)
+        held = {row["name"]: decode_rule(row["body"]) for row in await connection.fetch(ACTIVE)}
+        newest = {row["name"]: row["version"] for row in await connection.fetch(NEWEST)}
+        given = {loaded.rule.rule: loaded for loaded in rules}
+        added = [name for name in given if name not in held]
+        changed = [name for name in given if name in held and not _same(given[name].rule, held[name])]
+        retired = [name for name in held if retire and name not in given]
+        unchanged = [name for name in given if name in held and name not in changed]
+        revision = await connection.fetchval(LOCK, 1 if added or changed or retired else 0)
+        for name in (*changed, *retired):
+            await connection.execute(RETIRE, name, revision)
+        for name in (*added, *changed):
+            await _insert(connection, given[name], newest.get(name, 0) + 1, by, revision)
+    return Applied(revision, added, changed, retired, unchanged)
+
+
+async def revision(pool: asyncpg.Pool) -> int:
+    """The revision in force; it grows with every change of the set."""
+    return int(await pool.fetchval(REVISION))
+
+
+async def rules_at(pool: asyncpg.Pool, at: int) -> list[Rule]:
+    """The rules in force at a revision, by name."""
+    return [decode_rule(row["body"]) for row in await pool.fetch(AT_REVISION, at)]
+
+
+async def list_rules(pool: asyncpg.Pool) -> list[Listed]:
+    """The rules in force, by sector and name."""
+    return [
+        Listed(decode_rule(row["body"]), row["applied_at"].isoformat(timespec="seconds"), row["applied_by"])
+        for row in await pool.fetch(LIST)
+    ]
+
+
+async def _insert(connection: Connection, loaded: LoadedRule, version: int, by: str, revision: int) -> None:
+    body = encode_rule(msgspec.structs.replace(loaded.rule, version=version)).decode()
+    await connection.execute(INSERT, loaded.rule.rule, version, body, loaded.source, by, revision)
+
+
+def _same(given: Rule, held: Rule) -> bool:
+    return msgspec.structs.replace(given, version=held.version) == held

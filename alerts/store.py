@@ -1,0 +1,126 @@
+"""The public face of alerts for those who show them: what stands, what happened since, and a person's act.
+
+Bodies are JSON texts, the Alert of REST and WebSocket, to be passed on as they are. After each commit the channel
+CHANNEL is notified; that is only a hint, so poll too.
+"""
+
+import uuid
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from alerts.lifecycle import IllegalAct
+from city.database import Connection
+from city.timestamps import format_time, from_datetime, to_datetime
+
+CHANNEL: Final = "citywatch_alerts"
+
+NEWEST: Final = "SELECT seq FROM alert_sequence"
+SHOWN: Final = "SELECT body FROM alert WHERE state <> 'normal' ORDER BY raised_at, id"
+ONE: Final = "SELECT body FROM alert WHERE id = $1"
+LISTED: Final = """
+SELECT body FROM alert
+ WHERE ($1::text[] IS NULL OR sector = ANY ($1)) AND ($2::text[] IS NULL OR zone = ANY ($2))
+   AND ($3::text[] IS NULL OR state = ANY ($3)) AND ($4::timestamptz IS NULL OR raised_at < $4)
+ ORDER BY raised_at DESC, id LIMIT $5
+"""
+SINCE: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE seq > $1 ORDER BY seq LIMIT $2"
+OF_ALERT: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE alert_id = $1 ORDER BY seq"
+ACKNOWLEDGE: Final = "SELECT outcome, seq, body FROM alert_acknowledge($1, $2)"
+
+Queryable = asyncpg.Pool | Connection
+
+
+class UnknownAlert(Exception):
+    """There is no alert of that id."""
+
+    code = "unknown_alert"
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One transition: its gapless number, its kind, when it was committed (RFC 3339), by whom, and the alert after it."""
+
+    seq: int
+    alert_id: str
+    kind: str
+    at: str
+    actor: str | None
+    body: str
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    """An acknowledgement that counted: its number in history and the alert after it."""
+
+    seq: int
+    body: str
+
+
+async def newest_seq(connection: Queryable) -> int:
+    """The number of the newest transition; 0 before the first."""
+    return int(await connection.fetchval(NEWEST))
+
+
+async def shown_alerts(connection: Queryable) -> list[str]:
+    """Bodies of every alert that is open, or cleared and not yet acknowledged; oldest first.
+
+    For a snapshot with its number, call this and `newest_seq` in one REPEATABLE READ transaction.
+    """
+    return [row["body"] for row in await connection.fetch(SHOWN)]
+
+
+async def list_alerts(
+    connection: Queryable,
+    *,
+    sectors: list[str] | None = None,
+    zones: list[str] | None = None,
+    states: list[str] | None = None,
+    before_us: int | None = None,
+    limit: int = 100,
+) -> list[str]:
+    """Bodies of alerts, newest first; `before_us` (raised-at) is for the next page."""
+    before = None if before_us is None else to_datetime(before_us)
+    return [row["body"] for row in await connection.fetch(LISTED, sectors, zones, states, before, limit)]
+
+
+async def alert(connection: Queryable, alert_id: uuid.UUID) -> str:
+    """Body of one alert.
+
+    Raises:
+        UnknownAlert: there is none.
+    """
+    body = await connection.fetchval(ONE, alert_id)
+    if body is None:
+        raise UnknownAlert(f"there is no alert {alert_id}")
+    return str(body)
+
+
+async def history_since(connection: Queryable, since: int, limit: int) -> list[HistoryRow]:
+    """Transitions with a number above `since`, in order, at most `limit`."""
+    return [_row(row) for row in await connection.fetch(SINCE, since, limit)]
+
+
+async def alert_history(connection: Queryable, alert_id: uuid.UUID) -> list[HistoryRow]:
+    """Everything that happened to one alert, in order."""
+    return [_row(row) for row in await connection.fetch(OF_ALERT, alert_id)]
+
+
+async def acknowledge(connection: Queryable, alert_id: uuid.UUID, by: str) -> Acknowledged:
+    """A person has seen the alert. One call in autocommit: never inside a transaction.
+
+    Raises:
+        UnknownAlert: there is none.
+        IllegalAct: it is acknowledged already (says by whom and when) or back to normal.
+    """
+    row = await connection.fetchrow(ACKNOWLEDGE, alert_id, by)
+    if row["outcome"] == "unknown":
+        raise UnknownAlert(f"there is no alert {alert_id}")
+    if row["outcome"] == "refused":
+        held = msgspec.json.decode(row["body"])
+        raise IllegalAct("acknowledged", held["state"], held.get("acknowledged_by"), held.get("acknowledged_at"))
+    return Acknowledged(row["seq"], row["body"])
+
+
+def _row(row: asyncpg.Record) -> HistoryRow:
+    at = format_time(from_datetime(row["at"]))
+    return HistoryRow(row["seq"], str(row["alert_id"]), row["kind"], at, row["actor"], row["body"])

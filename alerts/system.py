@@ -1,0 +1,73 @@
+"""Names, texts and first steps of the built-in rules, for one sector."""
+
+from typing import Final
+
+import msgspec
+
+from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
+from city.sectors import Sector
+
+
+class SystemText(msgspec.Struct, frozen=True):
+    """What a built-in rule says; {vi} and {en} stand for the sector's short names."""
+
+    title: dict[str, str]
+    short: dict[str, str]
+    consequence: dict[str, str]
+    response: tuple[dict[str, str], ...]
+    unit: str
+
+    def title_for(self, sector: Sector) -> dict[str, str]:
+        """The title with the sector's name in it."""
+        return _filled(self.title, sector)
+
+    def short_for(self, sector: Sector) -> dict[str, str]:
+        """The short title with the sector's short name in it."""
+        return _filled(self.short, sector)
+
+
+def _filled(texts: dict[str, str], sector: Sector) -> dict[str, str]:
+    return {language: text.replace("{sector}", sector.short[language]) for language, text in texts.items()}
+
+
+SYSTEM: Final[dict[str, SystemText]] = {
+    FEED_DEAD: SystemText(
+        title={"vi": "Mất toàn bộ dữ liệu: {sector}", "en": "Feed dead: {sector}"},
+        short={"vi": "Mất dữ liệu {sector}", "en": "{sector} feed dead"},
+        consequence={
+            "vi": "Màn hình không còn thấy tình hình của ngành này; cảnh báo mới sẽ không xuất hiện",
+            "en": "The screens no longer see this sector; nothing new can alarm",
+        },
+        response=(
+            {"vi": "Gọi đơn vị cung cấp dữ liệu", "en": "Call the publisher of the feed"},
+            {"vi": "Kiểm tra đường truyền và broker", "en": "Check the line and the broker"},
+            {"vi": "Theo dõi hiện trường bằng kênh khác", "en": "Watch the field by another channel"},
+        ),
+        unit="s",
+    ),
+    WRONG_CLOCK: SystemText(
+        title={"vi": "Sai giờ ở thiết bị: {sector}", "en": "Wrong clock: {sector}"},
+        short={"vi": "Sai giờ: {sector}", "en": "{sector} clock wrong"},
+        consequence={
+            "vi": "Số đo của thiết bị này bị xem là cũ hoặc ở tương lai và không gây cảnh báo",
+            "en": "Readings of this device count as old or future and raise nothing",
+        },
+        response=(
+            {"vi": "Kiểm tra giờ và múi giờ của thiết bị", "en": "Check the device's clock and time zone"},
+            {"vi": "Xem hàng đợi dead-letter của ngành", "en": "Look at the sector's dead letters"},
+        ),
+        unit="s",
+    ),
+    SERIES_LIMIT: SystemText(
+        title={"vi": "Vượt giới hạn số chuỗi đo: {sector}", "en": "Too many series: {sector}"},
+        short={"vi": "Quá nhiều chuỗi đo", "en": "Too many series"},
+        consequence={
+            "vi": "Chuỗi đo mới không được theo dõi",
+            "en": "New series are not watched",
+        },
+        response=(
+            {"vi": "Tìm nguồn đổi tên thiết bị liên tục", "en": "Find the publisher that keeps renaming its assets"},
+        ),
+        unit="",
+    ),
+}

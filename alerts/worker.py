@@ -1,0 +1,258 @@
+"""The alert worker: sectors given by the consumer group, each stepped by its runner, each transition committed once."""
+
+import asyncio
+import gc
+import os
+import socket
+import time
+from collections import defaultdict
+from typing import Final
+
+import asyncpg
+import structlog
+
+from alerts import rulebook
+from alerts.journal import Fenced
+from alerts.recovery import recover
+from alerts.relay import Relay
+from alerts.runner import OutOfPlace, SectorRunner
+from city import metrics
+from city.clock import Clock, SystemClock
+from city.database import failure, open_pool
+from city.decoding import Decoder
+from city.kafka import (
+    Batch,
+    BrokerUnavailable,
+    GroupConsumer,
+    OffsetGone,
+    TopicAssignor,
+    TopicPartition,
+    sector_of,
+    topic_for,
+)
+from city.kafka.connection import backoff
+from city.sectors import Catalogue
+from city.settings import Settings
+from city.zones import ZoneMap
+
+GROUP: Final = "citywatch-alerts"
+MAX_RECORDS: Final = 4_000
+TICK_S: Final = 1.0
+WAIT_S: Final = 0.25
+LISTENING_S: Final = 3.0
+"""A partition's end that is older says nothing: the broker may be away."""
+RETAKE_S: Final = 3.0
+"""A worker that was fenced waits this long for the group to make up its mind before it takes the sector again."""
+
+AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, BrokerUnavailable)
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Evaluate the sectors that the group gives to this worker until `stop` is set; then hand over at once.
+
+    Waits for a broker and a database that are away. Raises what only a person can mend.
+    """
+    owner = settings.worker or f"{socket.gethostname()}-{os.getpid()}"
+    decoder = Decoder(Catalogue.load(settings.city), ZoneMap.load(settings.city))
+    metrics.serve_metrics(settings.metrics_port)
+    gc.set_threshold(50_000, 50, 100)  # engine state is many small objects that live long; a full collection would stall
+    async with await _open_pool(settings) as pool, asyncio.TaskGroup() as tasks:
+        relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
+        worker = Worker(settings, pool, decoder, owner, SystemClock())
+        try:
+            await worker.run(stop)
+        finally:
+            relay.cancel()
+
+
+class Worker:
+    """Sectors of one member of the group."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, decoder: Decoder, owner: str, clock: Clock) -> None:
+        self._pool = pool
+        self._decoder = decoder
+        self._owner = owner
+        self._clock = clock
+        self._runners: dict[str, SectorRunner] = {}
+        self._lost: dict[str, float] = {}
+        self._revision = -1
+        self._ticked = 0.0
+        topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
+        self._consumer = GroupConsumer(
+            settings,
+            GROUP,
+            topics,
+            assignor=TopicAssignor(),
+            on_assigned=self._on_assigned,
+            on_revoked=self._on_revoked,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read, step, commit; tick once a second."""
+        attempt = 0
+        async with self._consumer:
+            while not stop.is_set():
+                try:
+                    batches = await self._consumer.getmany(MAX_RECORDS, WAIT_S)
+                    await self._step(batches)
+                    await self._tick()
+                    attempt = 0
+                except OffsetGone as gone:
+                    await self._expired(gone)
+                except AWAY as error:
+                    if not isinstance(error, BrokerUnavailable) and failure(error) == "fault":
+                        raise
+                    if attempt % 20 == 0:
+                        log.warning("waiting for broker or database", error=repr(error), attempt=attempt)
+                    await self._clock.sleep(backoff(attempt))
+                    attempt += 1
+            await asyncio.gather(*(self._hand_over(sector) for sector in list(self._runners)))
+
+    # --- ownership -----------------------------------------------------------------------------------------------
+
+    async def _on_assigned(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Take the sectors; where to read on. Partitions of the same sector that are read already are moved too."""
+        starts: dict[TopicPartition, int] = {}
+        for sector in sorted({name for tp in partitions if (name := sector_of(tp.topic)) is not None}):
+            for partition, offset in (await self._take(sector)).items():
+                tp = TopicPartition(topic_for(sector), partition)
+                if tp in partitions:
+                    starts[tp] = offset
+                else:
+                    self._consumer.seek(tp, offset)
+        return starts
+
+    async def _take(self, sector: str) -> dict[int, int]:
+        await self._drop(sector)
+        with metrics.TAKEOVER_SECONDS.labels("alerts").time():
+            recovered = await recover(
+                self._pool,
+                self._consumer.log,
+                sector,
+                self._owner,
+                self._decoder.catalogue,
+                self._decoder.zones,
+                self._clock.now_us(),
+            )
+            runner = SectorRunner(recovered, self._decoder, self._clock)
+            await runner.begin(at_end=False)
+        self._runners[sector] = runner
+        self._lost.pop(sector, None)
+        self._revision = -1
+        return recovered.start
+
+    async def _on_revoked(self, partitions: list[TopicPartition]) -> None:
+        await asyncio.gather(
+            *(self._hand_over(name) for name in {sector_of(tp.topic) for tp in partitions} if name is not None)
+        )
+
+    async def _hand_over(self, sector: str) -> None:
+        """Journal what waits, so that the next owner has less to read; a fenced or unreachable journal is left."""
+        runner = self._runners.pop(sector, None)
+        if runner is None:
+            return
+        try:
+            async with asyncio.timeout(2):
+                await runner.flush(force=True)
+        except (Fenced, *AWAY) as error:
+            log.info("handed over without journalling", sector=sector, reason=repr(error))
+        await runner.close()
+
+    async def _drop(self, sector: str) -> None:
+        runner = self._runners.pop(sector, None)
+        if runner is not None:
+            await runner.close()
+
+    async def _lose(self, sector: str, reason: Exception, wait_s: float) -> None:
+        """Go on without the sector, and take it again after a while if the group still gives it to this worker."""
+        log.warning("sector lost", sector=sector, reason=repr(reason))
+        await self._drop(sector)
+        self._lost[sector] = self._clock.monotonic() + wait_s
+
+    # --- stepping ------------------------------------------------------------------------------------------------
+
+    async def _step(self, batches: list[Batch]) -> None:
+        by_sector: dict[str, list[Batch]] = defaultdict(list)
+        for batch in batches:
+            by_sector[sector_of(batch.topic) or ""].append(batch)
+        ends = self._at_end() if by_sector else {}
+        if len(by_sector) == 1:
+            for sector, some in by_sector.items():
+                await self._guarded(sector, some, ends.get(sector, False))
+        else:
+            await asyncio.gather(
+                *(self._guarded(sector, some, ends.get(sector, False)) for sector, some in by_sector.items())
+            )
+
+    async def _guarded(self, sector: str, batches: list[Batch] | None, at_end: bool) -> None:
+        """One sector's step (or tick, without batches); its troubles are its own."""
+        runner = self._runners.get(sector)
+        if runner is None:
+            return
+        try:
+            if batches is not None:
+                await runner.take(batches, at_end)
+            else:
+                await runner.tick(at_end)
+                await runner.change_rules(self._revision)
+        except Fenced as error:
+            await self._lose(sector, error, RETAKE_S)
+        except OutOfPlace as error:
+            await self._lose(sector, error, 0.0)
+        except AWAY as error:
+            if not isinstance(error, BrokerUnavailable) and failure(error) == "fault":
+                raise
+            await self._lose(sector, error, TICK_S)
+
+    async def _tick(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._ticked < TICK_S:
+            return
+        self._ticked = now
+        self._revision = await rulebook.revision(self._pool)
+        ends = self._at_end()
+        await asyncio.gather(*(self._guarded(sector, None, ends.get(sector, False)) for sector in list(self._runners)))
+        for sector, when in list(self._lost.items()):
+            if now >= when:
+                del self._lost[sector]
+                topic = topic_for(sector)
+                self._consumer.retake(*(tp for tp in self._consumer.assignment if tp.topic == topic))
+
+    async def _expired(self, gone: OffsetGone) -> None:
+        sector = sector_of(gone.tp.topic) or ""
+        runner = self._runners.get(sector)
+        if runner is None:
+            return
+        try:
+            runner.jump(gone.tp.partition, gone.log_start)
+        except OutOfPlace as error:
+            await self._lose(sector, error, 0.0)
+        else:
+            self._consumer.seek(gone.tp, gone.log_start)
+
+    def _at_end(self) -> dict[str, bool]:
+        """By sector: whether every partition is read to an end that the broker told a moment ago."""
+        now = time.monotonic()
+        ends: dict[str, bool] = {}
+        for tp, progress in self._consumer.progress().items():
+            sector = sector_of(tp.topic) or ""
+            heard = progress.as_of > 0 and now - progress.as_of < LISTENING_S
+            ends[sector] = ends.get(sector, True) and heard and progress.position >= progress.end
+        return ends
+
+
+async def _open_pool(settings: Settings) -> asyncpg.Pool:
+    """The pool, as soon as the database answers."""
+    attempt = 0
+    while True:
+        try:
+            return await open_pool(settings, application="citywatch-alerts", max_size=6, command_timeout_s=20)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if failure(error) == "fault":
+                raise
+            if attempt % 20 == 0:
+                log.warning("waiting for the database", error=repr(error))
+            await asyncio.sleep(backoff(attempt))
+            attempt += 1

@@ -1,0 +1,141 @@
+"""Whatever the readings: how they are cut into steps, frozen, thawed or replayed changes nothing."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.engine import Arrival, Engine, Tick
+from alerts.freeze import encode, freeze, thaw
+from alerts.journal import Entry, Place, Position, Range, Step
+from alerts.replay import Piece, Replay
+from alerts.transitions import Transition
+from city.events import Refusal
+from tests.alerts.town import ALL, START, US, at, engine, town
+
+LEVELS = st.sampled_from([-2.5, -1.6, -1.45, -1.4, 0.0, 1.44, 1.45, 1.5, 1.52, 1.6, 1.61, 2.0])
+RAINS = st.sampled_from([0.0, 50.0, 51.0, 100.0, 101.0])
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> list[Arrival]:
+    """Up to 60 records of three assets over hours: out of order, repeated, stale, from the future."""
+    now = 0.0
+    drawn: list[Arrival] = []
+    for offset in range(draw(st.integers(1, 60))):
+        now += draw(st.sampled_from([0.0, 1.0, 10.0, 30.0, 60.0, 60.0, 120.0, 301.0, 4000.0]))
+        age = draw(st.sampled_from([0.0, 0.0, 0.0, 1.0, 61.0, 301.0, 25_200.0, -60.0]))
+        asset = draw(st.sampled_from(["A", "B", "C"]))
+        values = draw(
+            st.one_of(
+                st.fixed_dictionaries({"level_m": LEVELS}),
+                st.fixed_dictionaries({"level_m": LEVELS, "rain_mm_h": RAINS}),
+                st.just({}),
+            )
+        )
+        if values:
+            one = at(now, asset, age, draw(st.sampled_from([None, "1", "2"])), **values)
+        else:
+            one = Arrival(START + round(now * US), Refusal("future_time", ""))
+        drawn.append(Arrival(one.record_time, one.event, 0, offset))
+    return drawn
+
+
+cuts = st.lists(st.integers(0, 60), max_size=8)
+
+
+def pieces(records: list[Arrival], at_cuts: list[int]) -> list[list[Arrival]]:
+    edges = sorted({0, len(records), *(cut for cut in at_cuts if cut < len(records))})
+    return [records[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def run(subject: Engine, steps: list[list[Arrival]]) -> list[Transition]:
+    return [one for step in steps for one in subject.step(step, Tick(step[-1].record_time, False))]
+
+
+def one_by_one(records: list[Arrival]) -> list[Transition]:
+    return run(engine(), [[record] for record in records])
+
+
+@given(arrivals(), cuts)
+def test_batching_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
+    assert run(engine(), pieces(records, at_cuts)) == one_by_one(records)
+
+
+@given(arrivals(), cuts)
+def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
+    subject = engine()
+    seen: list[Transition] = []
+    for step in pieces(records, at_cuts):
+        state = encode(freeze(subject))
+        subject = thaw(state, town(), ALL)
+        assert encode(freeze(subject)) == state
+        seen += run(subject, [step])
+    assert seen == one_by_one(records)
+
+
+@given(arrivals(), cuts, cuts, st.integers(0, 8))
+@settings(max_examples=150)
+def test_replaying_the_journal_gives_the_same_engine(
+    records: list[Arrival], journalled: list[int], fetched: list[int], snapshot_after: int
+) -> None:
+    """Live until the end; then thaw an earlier state and take the journalled steps again from other batches."""
+    live = engine()
+    steps = pieces(records, journalled)
+    state, place = encode(freeze(live)), Position(0)
+    entries: list[Entry] = []
+    for number, step in enumerate(steps):
+        if number == snapshot_after:
+            state, place, entries = encode(freeze(live)), Position(step[0].offset), []
+        now = step[-1].record_time
+        live.step(step, Tick(now, True))
+        journalled_step = Step("records", now, True, (Range(0, step[0].offset, step[-1].offset + 1),))
+        entries.append(Entry((journalled_step,), Place(number, 1, "test", "c", 0, {})))
+    replay = Replay(thaw(state, town(), ALL), entries, {0: place}, {})
+    for batch in pieces(records[place.next :], fetched):
+        if batch:
+            replay.feed([Piece(0, batch[0].offset, batch[-1].offset + 1, b"", batch)])
+    assert replay.done
+    assert replay.left_over() == []
+    assert encode(freeze(replay._engine)) == encode(freeze(live))
+
+
+@given(arrivals())
+def test_every_story_is_well_formed(records: list[Arrival]) -> None:
+    """Each alert is raised once, then escalated or eased, then cleared at most once; one open at a time for one cause."""
+    standing: dict[tuple[str, str], str] = {}
+    ids: set[str] = set()
+    for one in one_by_one(records):
+        cause = (one.rule, one.group)
+        if one.kind == "raised":
+            assert cause not in standing
+            assert one.alert_id not in ids
+            standing[cause] = one.alert_id
+            ids.add(one.alert_id)
+        else:
+            assert standing[cause] == one.alert_id
+            if one.kind == "cleared":
+                del standing[cause]
+    subject = engine()
+    run(subject, [records])
+    assert {key for key in subject.open_alerts() if not key[0].startswith("system-")} == {
+        key for key in standing if not key[0].startswith("system-")
+    }
+
+
+@given(arrivals(), st.permutations(["A", "B", "C"]))
+def test_assets_do_not_disturb_each_other(records: list[Arrival], order: list[str]) -> None:
+    """The alerts of one asset are the same whatever the other assets send in between."""
+    whole = [one for one in one_by_one(records) if one.asset == order[0] and not one.rule.startswith("system-")]
+    alone = [r for r in records if getattr(r.event, "asset", None) == order[0]]
+    assert [one for one in one_by_one(alone) if not one.rule.startswith("system-")] == whole
+
+
+@given(arrivals())
+def test_adopting_the_open_alerts_of_another_engine_gives_the_same_open_alerts(records: list[Arrival]) -> None:
+    subject = engine()
+    run(subject, [records])
+    truth = subject.open_alerts()
+    heir = engine()
+    assert heir.adopt(truth.values(), 0) == []
+    assert {k: (v.severity, v.raised_at) for k, v in heir.open_alerts().items()} == {
+        k: (v.severity, v.raised_at) for k, v in truth.items()
+    }
