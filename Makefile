@@ -79,5 +79,7 @@ bench: setup-dev ## measure the budgets; ONLY=prefix measures a part
 lock: ## resolve the locks anew (needs uv)
 	@echo "setuptools>=77" | uv pip compile --quiet pyproject.toml - --extra embedded --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --output-file requirements.lock
+	@echo "setuptools>=77" | uv pip compile --quiet pyproject.toml - --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --no-emit-index-url --constraint requirements.lock --output-file deploy/requirements.lock
 	@echo "setuptools>=77" | uv pip compile --quiet pyproject.toml - --extra embedded --extra dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --no-emit-index-url --constraint requirements.lock --output-file requirements-dev.lock
