@@ -1,0 +1,151 @@
+/** The JSON of citywatch.v1, as center sends it. Times are RFC 3339 UTC unless a name says otherwise. */
+
+export type Severity = 'info' | 'warning' | 'critical' | 'emergency';
+export type AlertState =
+  | 'unacknowledged'
+  | 'acknowledged'
+  | 'returned_unacknowledged'
+  | 'normal'
+  | 'shelved'
+  | 'suppressed'
+  | 'out_of_service';
+
+export interface Bilingual {
+  vi: string;
+  en: string;
+}
+
+export interface Alert {
+  id: string;
+  rule: string;
+  rule_version: number;
+  group: string;
+  sector: string;
+  asset: string | null;
+  zone: string | null;
+  zone_name: Bilingual | null;
+  location: [number, number] | null;
+  /** Usually a `Severity`; an unknown word is shown as such and sorted as critical. */
+  severity: string;
+  state: AlertState;
+  title: Bilingual;
+  short: Bilingual;
+  metric: string;
+  unit: string;
+  value: number | null;
+  limit: number | null;
+  comparison: string;
+  raised_at: string;
+  updated_at: string;
+  cleared_at: string | null;
+  acknowledged_at: string | null;
+  acknowledged_by: string | null;
+  owner: string | null;
+  last_data_at: string | null;
+  consequence: Bilingual | null;
+  response: Bilingual[] | null;
+  respond_within_s: number | null;
+  team: string | null;
+}
+
+/** [time in ms, value] */
+export type TrendPoint = [number, number];
+
+export interface Figure {
+  metric: string;
+  label: Bilingual;
+  unit: string;
+  decimals: number;
+  value: number | null;
+  time: string | null;
+  cadence_s: number;
+  trend: TrendPoint[];
+  last_week: TrendPoint[];
+  severity: string | null;
+}
+
+export interface SectorState {
+  sector: string;
+  title: Bilingual;
+  figures: Figure[];
+  assets_alive: number;
+  assets_total: number;
+  worst: { zone: string | null; name: Bilingual | null; metric: string | null; value: number | null } | null;
+  feed: { newest: string | null; age_s: number | null; max_s: number | null; dead: boolean };
+}
+
+export interface CityReport {
+  id: number | string;
+  sector: string;
+  source: string;
+  subject: string;
+  category: string;
+  severity: string | null;
+  title: string;
+  description: string | null;
+  status: string;
+  zone: string | null;
+  zone_name: Bilingual | null;
+  location: [number, number] | null;
+  time: string;
+}
+
+export interface CityState {
+  city: { name: Bilingual; timezone: string };
+  stage: { level: number; name: Bilingual; since: string | null };
+  sectors: SectorState[];
+  reports: CityReport[];
+  reports_today: number;
+  statistics: { alarms_hour: number; alarms_10min: number };
+  simulated: boolean;
+}
+
+/** [series id, sector, asset, metric, zone, longitude, latitude] */
+export type SeriesRow = [number, string, string, string, string | null, number | null, number | null];
+/** [series id, time in ms, value] */
+export type ValueRow = [number, number, number];
+
+export type ChannelName = 'alerts' | 'live' | 'city';
+
+interface Sequenced {
+  seq: number;
+}
+export type AlertsSnapshot = Sequenced & { type: 'snapshot'; channel: 'alerts'; alerts: Alert[] };
+export type AlertsDelta = Sequenced & {
+  type: 'delta';
+  channel: 'alerts';
+  prev: number;
+  kind: string;
+  at: string;
+  alert: Alert;
+};
+export type LiveSnapshot = Sequenced & { type: 'snapshot'; channel: 'live'; series: SeriesRow[]; values: ValueRow[] };
+export type LiveDelta = Sequenced & {
+  type: 'delta';
+  channel: 'live';
+  prev: number;
+  values: ValueRow[];
+  series?: SeriesRow[];
+};
+export type CitySnapshot = Sequenced & { type: 'snapshot'; channel: 'city' } & CityState;
+/** A figure of a delta may leave its lines out: those it had still hold. */
+export type FigureChange = Omit<Figure, 'trend' | 'last_week'> & Partial<Pick<Figure, 'trend' | 'last_week'>>;
+export type SectorChange = Omit<SectorState, 'figures'> & { figures: FigureChange[] };
+export type CityChange = Partial<Omit<CityState, 'sectors'>> & { sectors?: SectorChange[] };
+export type CityDelta = Sequenced & { type: 'delta'; channel: 'city'; prev: number } & CityChange;
+
+export type Snapshot = AlertsSnapshot | LiveSnapshot | CitySnapshot;
+export type Delta = AlertsDelta | LiveDelta | CityDelta;
+export type ServerMessage =
+  | { type: 'hello'; server_time: string; epoch: string; heartbeat_s: number; version: string }
+  | { type: 'heartbeat'; server_time: string; alerts_through: number }
+  | { type: 'gap'; channel: ChannelName; from: number; to: number }
+  | { type: 'restarting'; in_s: number }
+  | { type: 'error'; code: string; message: string }
+  | Snapshot
+  | Delta;
+
+export type ClientMessage =
+  | { type: 'subscribe'; channel: ChannelName; since?: number; epoch?: string }
+  | { type: 'unsubscribe'; channel: ChannelName }
+  | { type: 'painted'; seq: number; screen?: string };
