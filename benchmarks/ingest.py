@@ -90,11 +90,9 @@ async def _ingest_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> 
     await asyncio.to_thread(_preload, settings, records)
     worker = _start(settings, "bench")
     try:
-        while (begun := await _total(pool)) < records * WARM:
-            await asyncio.sleep(0.02)
+        begun = await _reached(pool, records * WARM)
         started = time.perf_counter()
-        while (done := await _total(pool)) < records:
-            await asyncio.sleep(0.02)
+        done = await _reached(pool, records)
         seconds = time.perf_counter() - started
         peak_mib = _peak_kib(worker.pid) / 1024
     finally:
@@ -204,8 +202,16 @@ async def _total(pool: asyncpg.Pool) -> int:
     return int(await pool.fetchval("SELECT coalesce(sum(next_offset - first_offset), 0)::bigint FROM ledger"))
 
 
+async def _reached(pool: asyncpg.Pool, total: float) -> int:
+    """Wait until so many records are in the books; returns how many are."""
+    while (reached := await _total(pool)) < total:  # noqa: ASYNC110 - another process is at work
+        await asyncio.sleep(0.02)
+    return reached
+
+
 async def _positions(pool: asyncpg.Pool) -> dict[int, int]:
-    return dict(await pool.fetch("SELECT partition, next_offset FROM ledger WHERE topic = $1", TOPIC))
+    rows = await pool.fetch("SELECT partition, next_offset FROM ledger WHERE topic = $1", TOPIC)
+    return {row["partition"]: row["next_offset"] for row in rows}
 
 
 async def _owners(pool: asyncpg.Pool) -> set[str]:

@@ -16,7 +16,7 @@ async def test_mixed_input_is_accounted_for_exactly(city: City) -> None:
     late = [event("VVK-0001", old + i, {"speed_kmh": 30}) for i in range(7)]
     dead: list[bytes | None] = [b"{", b"[]", event("VVK-0001", now, {"speed_kmh": "fast"}), event("VVK-0001", now, {})]
     async with city.worker():
-        await city.publish([*good, *again, *conflicting, *late, *dead, None, None, b""])
+        await city.publish([*good, *again, *conflicting, *late, *dead, None, None, b""], partition=0)
         books = await city.until_total(500 + 50 + 20 + 7 + 4 + 3)
     assert books["stored"] == 500
     assert books["duplicate"] == 70
