@@ -46,7 +46,7 @@ def generate(province: str = "79") -> ZoneFile:
     shapes = []
     for i, (cell, (code, kind, short, lon, lat, area)) in enumerate(zip(_cells(points, radii), facts, strict=True)):
         degrees = shapely.transform(cell, lambda xy: xy / scale + _MIDDLE)
-        name = {"vi": normalize("NFC", f"{kind} {short}"), "en": f"{_plain(short)} {_KINDS[kind]}"}
+        name = {"vi": normalize("NFC", f"{kind} {short}"), "en": f"{plain_latin(short)} {_KINDS[kind]}"}
         shapes.append(ZoneShape(code, name, lon, lat, area, i in core, _rounded(degrees)))
     return ZoneFile(shapes, True, SOURCE)
 
@@ -86,7 +86,7 @@ def _distinct(ring: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [point for i, point in enumerate(ring) if i == 0 or point != ring[i - 1]]
 
 
-def _plain(name: str) -> str:
+def plain_latin(name: str) -> str:
     """The name without diacritics, as English texts write it."""
     letters = normalize("NFD", name.replace("đ", "d").replace("Đ", "D"))
     return "".join(letter for letter in letters if not "\u0300" <= letter <= "\u036f")

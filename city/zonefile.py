@@ -7,9 +7,9 @@ from unicodedata import normalize
 
 import msgspec
 import shapely
-from shapely import GEOSException
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
+from shapely.lib import GEOSException
 
 KINDS: Final = ("Polygon", "MultiPolygon")
 
