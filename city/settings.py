@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     worker: str = Field("", description="name of this worker; empty: host and process id")
     center_host: str = "127.0.0.1"
     center_port: int = Field(8700, ge=0, le=65535)
+    center_hosts: str = Field("", description="names with dots that browsers may call the center by, comma separated")
     metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
     frontend: Path | None = Field(None, description="built frontend; default: frontend/dist beside the packages")
     log_format: Literal["console", "json"] = "json"

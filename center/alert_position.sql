@@ -1,0 +1,1 @@
+SELECT raised_at FROM alert WHERE id = $1

@@ -1,0 +1,83 @@
+"""What the resources share: the center behind them, parameters, pages, instants."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from center.errors import ApiError
+from center.service import Center
+from city.timestamps import from_datetime, parse_time
+
+MAX_BIGINT: Final = 2**63 - 1
+MAX_INT: Final = 2**31 - 1
+PLAIN: Final = r"^[^\x00-\x1f\x7f]*$"
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+def _center(request: Request) -> Center:
+    center: Center = request.app.state.center
+    return center
+
+
+CenterOf = Annotated[Center, Depends(_center)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items")]
+Cursor = Annotated[
+    int | None, Query(ge=0, le=MAX_BIGINT, description="`next` of the page before; leave out for the first page")
+]
+SectorName = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="A sector's name")]
+ZoneCode = Annotated[str | None, Query(pattern=r"^[0-9A-Za-z_-]{1,40}$", description="A zone's code")]
+Id = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
+Instant = Annotated[
+    str | None, Query(json_schema_extra={"format": "date-time"}, pattern=PLAIN, max_length=64, description="RFC 3339")
+]
+
+
+class Bilingual(BaseModel):
+    """A text in both languages."""
+
+    vi: str
+    en: str
+
+
+def instant(text: str, name: str) -> int:
+    """Microseconds of an RFC 3339 parameter; what lies before 1900 counts as 1900. Raises ApiError 422."""
+    try:
+        return parse_time(text)
+    except ValueError as wrong:
+        try:
+            at = datetime.fromisoformat(text.upper().replace(":60", ":59"))
+            if at.tzinfo is not None:
+                return from_datetime(max(at, EARLIEST))
+        except (ValueError, OverflowError):
+            pass
+        raise ApiError(422, "invalid", f"{name} {wrong}.") from wrong
+
+
+def known_sector(center: Center, name: str | None) -> str | None:
+    """The sector's name again. Raises ApiError 404 for a stranger."""
+    if name is not None and name not in center.catalogue.sectors:
+        raise ApiError(404, "unknown_sector", f"No sector is called {name!r}; see /api/v1/sectors.")
+    return name
+
+
+def known_zone(center: Center, code: str | None) -> str | None:
+    """The zone's code again. Raises ApiError 404 for a stranger."""
+    if code is not None and code not in center.zones.zones:
+        raise ApiError(404, "unknown_zone", f"No zone has the code {code!r}; see /api/v1/zones.")
+    return code
+
+
+def json_answer(content: Any) -> Response:
+    """An answer that is encoded once, past the framework; its model stands in the route's `responses`."""
+    return Response(encode(content), media_type="application/json")
+
+
+def answers(model: type[BaseModel], description: str = "OK") -> dict[int | str, dict[str, Any]]:
+    """For `responses=` of a route that returns `json_answer`."""
+    return {200: {"model": model, "description": description}}

@@ -1,0 +1,63 @@
+"""GET /api/v1/health (the process lives) and /ready (it can do its work)."""
+
+import asyncio
+from typing import Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from center.api.common import CenterOf, answers
+from city.database import STORE_ERRORS
+from city.timestamps import format_time
+
+router = APIRouter(tags=["operation"])
+PROBE: Final = "SELECT 1"
+PROBE_S: Final = 2.0
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+    server_time: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class Ready(BaseModel):
+    """Whether each thing that the center needs is there."""
+
+    ready: bool
+    database: bool = Field(description="It answers")
+    kafka: bool = Field(description="The broker answers")
+    alerts: bool = Field(description="The alert history is followed to its end")
+
+
+@router.get("/health", summary="Liveness")
+async def health(center: CenterOf) -> Health:
+    """The process answers; nothing else is looked at."""
+    return Health(status="ok", server_time=format_time(center.clock.now_us()))
+
+
+@router.get(
+    "/ready",
+    summary="Readiness",
+    responses={**answers(Ready, "Ready"), 503: {"model": Ready, "description": "Not ready: see what is false"}},
+)
+async def ready(center: CenterOf) -> Response:
+    """200 when database and broker answer and the alert history is followed."""
+    parts = {
+        "database": await _database(center),
+        "kafka": center.live.reading and center.door.open,
+        "alerts": center.follower.caught_up,
+    }
+    well = all(parts.values())
+    return JSONResponse({"ready": well, **parts}, 200 if well else 503)
+
+
+async def _database(center: CenterOf) -> bool:
+    try:
+        async with asyncio.timeout(PROBE_S):
+            await center.pool.fetchval(PROBE)
+    except STORE_ERRORS:
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""GET /api/v1/zones and /zones.geojson: where things are."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from center.api.common import Bilingual, CenterOf
+
+router = APIRouter(tags=["city"])
+
+
+class ZoneOut(BaseModel):
+    """A zone (a ward, commune or special zone)."""
+
+    code: str
+    name: Bilingual
+    lon: float
+    lat: float
+    area_km2: float
+    core: bool = Field(description="Whether it is on the wall's main map")
+    neighbours: list[str]
+
+
+class Zones(BaseModel):
+    """All zones; on a schematic map the shapes are not the real boundaries."""
+
+    schematic: bool
+    zones: list[ZoneOut]
+
+
+@router.get("/zones", summary="Zones of the city")
+async def zones(center: CenterOf) -> Zones:
+    """Code, names, centroid and neighbours of every zone."""
+    zone_map = center.zones
+    return Zones(
+        schematic=zone_map.schematic,
+        zones=[
+            ZoneOut(
+                code=zone.code,
+                name=Bilingual(**zone.name),
+                lon=zone.lon,
+                lat=zone.lat,
+                area_km2=zone.area_km2,
+                core=zone.core,
+                neighbours=zone_map.neighbours(zone.code),
+            )
+            for zone in zone_map.zones.values()
+        ],
+    )
+
+
+class Feature(BaseModel):
+    """A zone's shape."""
+
+    type: str = Field(pattern="^Feature$")
+    properties: dict[str, Any]
+    geometry: dict[str, Any]
+
+
+class FeatureCollection(BaseModel):
+    """GeoJSON (RFC 7946)."""
+
+    type: str = Field(pattern="^FeatureCollection$")
+    features: list[Feature]
+
+
+@router.get(
+    "/zones.geojson",
+    summary="Shapes of the zones",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "GeoJSON",
+            "content": {
+                "application/geo+json": {"schema": FeatureCollection.model_json_schema(ref_template="#/{model}")}
+            },
+        }
+    },
+)
+async def zones_geojson(center: CenterOf) -> Response:
+    """Every zone as a polygon."""
+    return Response(
+        center.zones.geojson(), media_type="application/geo+json", headers={"Cache-Control": "public, max-age=300"}
+    )

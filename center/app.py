@@ -1,0 +1,83 @@
+"""The application: resources, WebSocket, documents, metrics and frontend around one Center."""
+
+from importlib import metadata
+from typing import Any, Final
+
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.websockets import WebSocket
+
+from center import asyncapi, errors, frontend
+from center.api import (
+    alerts,
+    assets,
+    dead_letters,
+    events,
+    health,
+    ledger,
+    readings,
+    reports,
+    screens,
+    sectors,
+    series,
+    zones,
+)
+from center.security import Guard, listed_names
+from center.service import Center
+from center.timing import Timing
+from city.database import STORE_ERRORS
+
+PREFIX: Final = "/api/v1"
+DESCRIPTION: Final = (
+    "Readings, reports and alerts of a city. Live data comes by WebSocket at /ws/v1 (see /asyncapi.json). "
+    'Errors are {"error": {"code", "message"}}; times are RFC 3339.'
+)
+ROUTERS: Final = (
+    sectors.router,
+    zones.router,
+    assets.router,
+    series.router,
+    readings.router,
+    reports.router,
+    alerts.router,
+    events.router,
+    ledger.router,
+    dead_letters.router,
+    screens.router,
+    health.router,
+)
+
+
+def create_app(center: Center) -> FastAPI:
+    """An application that serves `center`; its tasks are run by the caller."""
+    app = FastAPI(
+        title="CityWatch",
+        version=metadata.version("citywatch"),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.center = center
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    errors.install(app, STORE_ERRORS)
+
+    @app.websocket("/ws/v1")
+    async def websocket(websocket: WebSocket) -> None:
+        await center.socket.serve(websocket)
+
+    @app.get("/asyncapi.json", include_in_schema=False)
+    async def asyncapi_document() -> dict[str, Any]:
+        return asyncapi.document(app.version)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def prometheus() -> Response:
+        return Response(await run_in_threadpool(generate_latest), media_type=CONTENT_TYPE_LATEST)
+
+    frontend.install(app, center.settings.frontend)
+    app.add_middleware(Timing)
+    app.add_middleware(Guard, listed=listed_names(center.settings.center_hosts))
+    return app

@@ -1,0 +1,187 @@
+"""The HTTP door's way into Kafka: judges events as ingest would, publishes what may pass, keeps what may not.
+
+An event is *accepted* when all in-sync replicas have it. Without that word in time its fate is *unknown*, and it is safe
+to send again: the first of two equal readings wins. What is refused becomes a dead letter of source `http`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+import structlog
+
+from city import metrics
+from city.clock import Clock
+from city.database import STORE_ERRORS, load_sql
+from city.decoding import Decoder
+from city.events import Reading, Refusal, Report
+from city.kafka import KafkaError, Producer, PublishRefused, topic_for
+from city.sectors import Catalogue
+from city.settings import Settings
+from city.timestamps import format_time
+from city.zones import ZoneMap
+from ingest.flood import FloodGate
+from ingest.letters import headers_to_json
+
+PATIENCE_S: Final = 5.0
+"""How long a publisher waits for the brokers' word before its event counts as unknown."""
+IN_FLIGHT: Final = 32 * 1024 * 1024
+"""Bytes of events that may wait for the brokers; more are asked to come again."""
+DAY_US: Final = 86_400_000_000
+INSERT: Final = load_sql("center", "insert_http_letter.sql")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it goes to Kafka."""
+
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Every in-sync replica has it."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No acknowledgement in time; safe to send again."""
+
+    detail: str
+
+
+Outcome = Accepted | Refusal | Unknown
+
+
+class Busy(Exception):
+    """Too much waits for the brokers already."""
+
+
+class Door:
+    """Takes events in; `run` keeps the way to the brokers open."""
+
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, zones: ZoneMap, pool: asyncpg.Pool, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._clock = clock
+        self._decoder = Decoder(catalogue, zones)
+        self._producer: Producer | None = None
+        self._waiting = 0
+        self._gate = FloodGate()
+
+    @property
+    def open(self) -> bool:
+        """Whether the brokers were reached since the start."""
+        return self._producer is not None
+
+    async def run(self) -> None:
+        """Connects, however long that takes, and disconnects when cancelled."""
+        async with Producer(self._settings) as producer:
+            self._producer = producer
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._producer = None
+
+    async def take(self, events: Sequence[Event]) -> list[Outcome]:
+        """The fate of each event, in order. Raises Busy before anything was sent."""
+        size = sum(len(event.value) for event in events)
+        if self._waiting + size > IN_FLIGHT:
+            raise Busy
+        self._waiting += size
+        try:
+            now_us = self._clock.now_us()
+            judged = [self._judge(event, now_us) for event in events]
+            outcomes = await self._publish(events, judged)
+            await self._keep(events, outcomes, now_us)
+        finally:
+            self._waiting -= size
+        _count(outcomes, judged)
+        return outcomes
+
+    def _judge(self, event: Event, now_us: int) -> Reading | Report | Refusal:
+        decoded = self._decoder.decode(event.value, event.headers, sector=None, record_time_us=now_us)
+        if decoded is None:
+            return Refusal("not_json", "the event is empty; send one JSON object")
+        oldest = now_us - self._settings.raw_retention_days * DAY_US
+        if isinstance(decoded, Reading) and decoded.time < oldest:
+            days = self._settings.raw_retention_days
+            return Refusal(
+                "late", f"time {format_time(decoded.time)} is more than {days} days ago; nothing is kept so long"
+            )
+        return decoded
+
+    async def _publish(self, events: Sequence[Event], judged: Sequence[Reading | Report | Refusal]) -> list[Outcome]:
+        tasks = [
+            None if isinstance(verdict, Refusal) else asyncio.create_task(self._send(event, verdict))
+            for event, verdict in zip(events, judged, strict=True)
+        ]
+        sending = [task for task in tasks if task is not None]
+        if sending:
+            try:
+                await asyncio.wait(sending, timeout=PATIENCE_S)
+            finally:
+                for task in sending:
+                    task.cancel()
+        return [
+            verdict if isinstance(verdict, Refusal) else _outcome(task)
+            for task, verdict in zip(tasks, judged, strict=True)
+        ]
+
+    async def _send(self, event: Event, verdict: Reading | Report) -> Outcome:
+        if self._producer is None:
+            return Unknown("the brokers have not been reached yet")
+        key = verdict.asset if isinstance(verdict, Reading) else verdict.subject
+        try:
+            await self._producer.publish(
+                topic_for(verdict.sector),
+                event.value,
+                key=key.encode(),
+                headers=event.headers,
+                timestamp_us=self._clock.now_us(),
+            )
+        except PublishRefused as refused:
+            return Refusal("too_large", f"the brokers refused the event: {refused}")
+        except KafkaError as unknown:
+            return Unknown(str(unknown))
+        return Accepted()
+
+    async def _keep(self, events: Sequence[Event], outcomes: Sequence[Outcome], now_us: int) -> None:
+        """Dead letters of what was refused. The publisher is told either way, so a database away loses only the copy."""
+        letters = [
+            (refusal.reason, refusal.detail, event.value[: 64 * 1024], headers_to_json(event.headers))
+            for event, refusal in zip(events, outcomes, strict=True)
+            if isinstance(refusal, Refusal) and self._gate.passes(now_us)
+        ]
+        if not letters:
+            return
+        try:
+            await self._pool.executemany(INSERT, letters)
+        except STORE_ERRORS as lost:
+            log.warning("http_letters_lost", letters=len(letters), error=f"{type(lost).__name__}: {lost}")
+
+
+def _outcome(task: "asyncio.Task[Outcome] | None") -> Outcome:
+    if task is None or not task.done() or task.cancelled():
+        return Unknown(f"the brokers did not acknowledge it within {PATIENCE_S:.0f} s")
+    return task.result()
+
+
+def _count(outcomes: Sequence[Outcome], judged: Sequence[Reading | Report | Refusal]) -> None:
+    for outcome, verdict in zip(outcomes, judged, strict=True):
+        match outcome:
+            case Accepted():
+                metrics.HTTP_EVENTS.labels("taken").inc()
+            case Unknown():
+                metrics.HTTP_EVENTS.labels("unknown").inc()
+            case Refusal(reason=reason):
+                sector = "" if isinstance(verdict, Refusal) else verdict.sector
+                metrics.HTTP_EVENTS.labels("refused").inc()
+                metrics.REFUSALS.labels("http", sector, reason).inc()

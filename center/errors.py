@@ -1,0 +1,117 @@
+"""The one form of an error answer: {"error": {"code", "message"}}, a stable code and a sentence for a person."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from city.database import failure
+
+RETRY_AFTER_S: Final = 2
+_CODES: Final = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+    429: "too_many_requests",
+    503: "unavailable",
+}
+
+
+class ErrorDetail(BaseModel):
+    """What was wrong."""
+
+    code: str = Field(description="Stable; a program may rely on it.", examples=["not_found"])
+    message: str = Field(description="A sentence for a person: the field, the value and what to do.")
+
+
+class ErrorBody(BaseModel):
+    """Every answer of 400 and above."""
+
+    error: ErrorDetail
+
+
+class ApiError(Exception):
+    """An error answer."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+
+def not_found(what: str) -> ApiError:
+    """404 for a thing that the path names."""
+    return ApiError(404, "not_found", f"There is no {what}.")
+
+
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer itself."""
+    return JSONResponse({"error": {"code": code, "message": message}}, status, dict(headers) if headers else None)
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses=` of a route: these statuses answer with an ErrorBody."""
+    texts = {
+        400: "Not understood, or refused",
+        403: "Not from here",
+        404: "No such thing",
+        409: "Not possible in the present state",
+        413: "Too large",
+        415: "Media type not supported",
+        422: "A parameter is wrong",
+        429: "Too many at once; try again after Retry-After seconds",
+        503: "The database or the broker is away; try again after Retry-After seconds",
+    }
+    headers = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+    return {
+        status: {
+            "model": ErrorBody,
+            "description": texts[status],
+            **({"headers": headers} if status in (429, 503) else {}),
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
+    """Gives every error of the app the one form."""
+
+    async def api_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return error_response(error.status, error.code, error.message, headers)
+
+    async def http_error(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        code = _CODES.get(error.status_code, "error")
+        return error_response(error.status_code, code, str(error.detail), error.headers)
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+        return error_response(422, "invalid", f"{where}: {first['msg']}.")
+
+    async def store_error(_: Request, error: Exception) -> Response:
+        if failure(error) == "fault":
+            raise error
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        return error_response(503, "unavailable", "The database does not answer; try again in a moment.", headers)
+
+    app.add_exception_handler(ApiError, api_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid)
+    for kind in store_errors:
+        app.add_exception_handler(kind, store_error)

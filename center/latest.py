@@ -1,0 +1,140 @@
+"""The newest value of every series, in columns: what the `live` channel sends and the key figures are made of.
+
+Each series has a slot. A slot carries the version in which it last changed, so that "what is new since version n" is
+one comparison over an array, whatever the number of clients that are behind by different amounts.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from center.protocol import Filter
+
+MAX_SERIES: Final = 500_000
+"""Series beyond this are counted, not kept: memory stays bounded whatever is published."""
+NEVER: Final = np.iinfo(np.int64).min
+
+
+class SeriesPlace(msgspec.Struct, frozen=True, array_like=True):
+    """A series as `live` names it: [id, sector, asset, metric, zone, lon, lat]."""
+
+    id: int
+    sector: str
+    asset: str
+    metric: str
+    zone: str | None
+    lon: float | None
+    lat: float | None
+
+
+class LatestValues:
+    """A StateSource: newest time wins, and of the same time the first. Times are microseconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.overflow = 0
+        self.series: list[SeriesPlace] = []
+        self._slots: dict[int, int] = {}
+        self._room = 1024
+        self.times: npt.NDArray[np.int64] = np.full(self._room, NEVER, np.int64)
+        self.values: npt.NDArray[np.float64] = np.zeros(self._room, np.float64)
+        self._changed: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
+        self._placed: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
+        self.places_version = 0
+        self._masks: dict[Filter, tuple[int, npt.NDArray[np.bool_]]] = {}
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def place(self, found: Iterable[SeriesPlace]) -> None:
+        """Adds series, or moves those that are known to another place."""
+        version = self.version + 1
+        for one in found:
+            slot = self._slots.get(one.id)
+            if slot is None:
+                if len(self.series) >= MAX_SERIES:
+                    self.overflow += 1
+                    continue
+                slot = self._slots[one.id] = len(self.series)
+                self.series.append(one)
+                self._grow()
+            elif self.series[slot] == one:
+                continue
+            else:
+                self.series[slot] = one
+            self._placed[slot] = version
+            self.version = version
+            self.places_version = version
+
+    def unknown(self, ids: Iterable[int]) -> set[int]:
+        """Those that have no place yet."""
+        if len(self.series) >= MAX_SERIES:
+            return set()
+        return {one for one in ids if one not in self._slots}
+
+    def offer(self, rows: Sequence[tuple[int, int, float]]) -> int:
+        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer than what was known."""
+        version = self.version + 1
+        times, values, changed, slots = self.times, self.values, self._changed, self._slots
+        newer = 0
+        for series, time, value in rows:
+            slot = slots.get(series)
+            if slot is not None and time > times[slot]:
+                times[slot] = time
+                values[slot] = value
+                changed[slot] = version
+                newer += 1
+        if newer:
+            self.version = version
+        return newer
+
+    def snapshot(self, wanted: Filter) -> dict[str, object]:
+        """Every series under a filter and every value that is known."""
+        return self._fields(wanted, -1)
+
+    def delta(self, wanted: Filter, since: int) -> dict[str, object] | None:
+        """Values that are newer than version `since`, and series that are new or moved."""
+        fields = self._fields(wanted, since)
+        if not fields["values"] and not fields["series"]:
+            return None
+        if not fields["series"]:
+            del fields["series"]
+        return fields
+
+    def _fields(self, wanted: Filter, since: int) -> dict[str, object]:
+        size = len(self.series)
+        mask = self._mask(wanted)
+        placed = np.nonzero(mask & (self._placed[:size] > since))[0]
+        fresh = np.nonzero(mask & (self._changed[:size] > max(since, 0)))[0]
+        series = self.series
+        ids = [series[slot].id for slot in fresh.tolist()]
+        milliseconds = (self.times[fresh] // 1000).tolist()
+        values = self.values[fresh].tolist()
+        return {
+            "series": [series[slot] for slot in placed.tolist()],
+            "values": list(zip(ids, milliseconds, values, strict=True)),
+        }
+
+    def _mask(self, wanted: Filter) -> npt.NDArray[np.bool_]:
+        cached = self._masks.get(wanted)
+        if cached is not None and cached[0] == self.places_version:
+            return cached[1]
+        if len(self._masks) > 64:
+            self._masks.clear()
+        passes = (wanted.takes_place(one.sector, one.zone) for one in self.series)
+        mask = np.fromiter(passes, np.bool_, len(self.series))
+        self._masks[wanted] = (self.places_version, mask)
+        return mask
+
+    def _grow(self) -> None:
+        if len(self.series) <= self._room:
+            return
+        self._room *= 2
+        for name, blank in (("times", NEVER), ("values", 0), ("_changed", 0), ("_placed", 0)):
+            old = getattr(self, name)
+            fresh = np.full(self._room, blank, old.dtype)
+            fresh[: len(old)] = old
+            setattr(self, name, fresh)

@@ -1,0 +1,137 @@
+"""Keeps LatestValues current: notes where `city.live` ends, loads what the database has, then reads on from there.
+
+Frames on the topic only ever say "newer"; a frame that was lost with its broker is made up for by the database, which is
+read again whenever the log may be another one and every few minutes anyway.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka import errors as remote
+from aiokafka.structs import TopicPartition
+
+from center.latest import LatestValues, SeriesPlace
+from city.clock import Clock
+from city.database import STORE_ERRORS, load_sql
+from city.kafka import LIVE, BrokerUnavailable, LogReader, open_log_reader
+from city.readings import latest_values
+from city.settings import Settings
+
+PLACES: Final = load_sql("center", "series_places.sql")
+FETCH_WAIT_MS: Final = 100
+"""The embedded broker holds a fetch for the whole wait; frames come every 250 ms, screens are told every 500 ms."""
+POLL_MS: Final = 1_000
+PLACES_S: Final = 60.0
+RELOAD_S: Final = 300.0
+SAME_LOG_S: Final = 10.0
+RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+log = structlog.get_logger(__name__)
+
+Row = tuple[int, int, float]
+_frame: Final = msgspec.json.Decoder(list[Row])
+
+
+class AnotherLog(Exception):
+    """The broker is not the one that was read from."""
+
+
+class LiveTail:
+    """Reads `city.live` without a group: every center reads all of it."""
+
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, latest: LatestValues, clock: Clock) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._latest = latest
+        self._clock = clock
+        self._polled = float("-inf")
+        self.connected = False
+
+    @property
+    def reading(self) -> bool:
+        """Whether the broker answered within the last five seconds."""
+        return self.connected and self._clock.monotonic() - self._polled < 5.0
+
+    async def run(self) -> None:
+        """Reads until cancelled; a lost broker or database is tried again with bounded pauses."""
+        failures = 0
+        while True:
+            before = self._clock.monotonic()
+            try:
+                await self._tail()
+            except (*STORE_ERRORS, remote.KafkaError, BrokerUnavailable, AnotherLog) as lost:
+                self.connected = False
+                failures = 0 if self._clock.monotonic() - before > 30 else failures + 1
+                pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                log.warning("live_lost", error=f"{type(lost).__name__}: {lost}", again_in_s=pause)
+                await self._clock.sleep(pause)
+
+    async def _tail(self) -> None:
+        await self._load()  # the screens have something to show while the broker is away
+        async with open_log_reader(self._settings, [LIVE]) as reader:
+            cluster = await reader.cluster_id()
+            partitions = await reader.partitions(LIVE)
+            if not partitions:
+                raise BrokerUnavailable(f"topic {LIVE} does not exist yet")
+            ends = {tp: await reader.end_offset(tp) for tp in partitions}
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._settings.kafka_bootstrap,
+                group_id=None,
+                auto_offset_reset="none",
+                enable_auto_commit=False,
+                fetch_max_wait_ms=FETCH_WAIT_MS if self._settings.broker == "embedded" else 500,
+                max_partition_fetch_bytes=4 * 1024 * 1024,
+            )
+            await consumer.start()
+            try:
+                consumer.assign([TopicPartition(*tp) for tp in partitions])
+                for tp, end in ends.items():
+                    consumer.seek(TopicPartition(*tp), end)
+                await self._load()
+                await self._read_on(consumer, reader, cluster)
+            finally:
+                await consumer.stop()
+
+    async def _read_on(self, consumer: AIOKafkaConsumer, reader: LogReader, cluster: str) -> None:
+        now = self._clock.monotonic()
+        places_at, reload_at, same_at = now + PLACES_S, now + RELOAD_S, now + SAME_LOG_S
+        while True:
+            fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=500)
+            now = self._clock.monotonic()
+            self._polled, self.connected = now, True
+            await self._take([record.value for records in fetched.values() for record in records])
+            if now > same_at:
+                same_at = now + SAME_LOG_S
+                if await reader.cluster_id() != cluster:
+                    raise AnotherLog("the broker has another cluster id")
+            if now > reload_at:
+                reload_at = places_at = now
+                reload_at += RELOAD_S
+                await self._load()
+            elif now > places_at:
+                places_at = now + PLACES_S
+                await self._load_places(None)
+
+    async def _take(self, frames: Sequence[bytes | None]) -> None:
+        rows: list[Row] = []
+        for frame in frames:
+            try:
+                rows += _frame.decode(frame or b"[]")
+            except msgspec.MsgspecError as wrong:
+                log.warning("live_frame_unreadable", error=str(wrong))
+        if unknown := self._latest.unknown(row[0] for row in rows):
+            await self._load_places(sorted(unknown))
+        self._latest.offer(rows)
+
+    async def _load_places(self, ids: list[int] | None) -> None:
+        rows = await self._pool.fetch(PLACES, ids)
+        self._latest.place(SeriesPlace(*row) for row in rows)
+
+    async def _load(self) -> None:
+        await self._load_places(None)
+        async with self._pool.acquire() as connection:
+            self._latest.offer(await latest_values(connection))

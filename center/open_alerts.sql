@@ -1,0 +1,3 @@
+SELECT body::text AS body
+  FROM alert
+ WHERE state <> 'normal'

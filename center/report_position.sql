@@ -1,0 +1,1 @@
+SELECT time FROM report WHERE id = $1

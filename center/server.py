@@ -1,0 +1,94 @@
+"""Runs a center: the socket it listens on, the server, the tasks behind it, and a goodbye to its clients."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+import uvicorn
+
+from center import frames
+from center.app import create_app
+from center.service import Center
+from center.wire import ScreenProtocol
+from city.clock import SystemClock
+from city.settings import Settings
+
+BACK_IN_S: Final = 5.0
+"""What clients are told of a restart."""
+GOODBYE_S: Final = 0.2
+DRAIN_S: Final = 5
+MAX_MESSAGE: Final = 64 * 1024
+"""Bytes of a WebSocket message above which the connection is closed with 1009."""
+PING_S: Final = 20.0
+BACKLOG: Final = 2048
+
+log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the process's owner says when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals alone."""
+        yield
+
+
+async def run(
+    settings: Settings, stop: asyncio.Event, *, on_listening: Callable[[str, int], None] | None = None
+) -> None:
+    """Serves until `stop` is set; then tells the clients, closes and drains.
+
+    Raises OSError if the address cannot be listened on, CityError if the city's files are wrong.
+    """
+    listener = _listen(settings.center_host, settings.center_port)
+    center = await Center.open(settings, SystemClock())
+    server = Server(
+        uvicorn.Config(
+            create_app(center),
+            ws=ScreenProtocol,
+            ws_max_size=MAX_MESSAGE,
+            ws_per_message_deflate=False,
+            ws_ping_interval=PING_S,
+            ws_ping_timeout=PING_S,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            background = group.create_task(center.run(), name="center")
+            serving = group.create_task(server.serve([listener]), name="server")
+            host, port = listener.getsockname()[:2]
+            log.info("center_listening", host=host, port=port)
+            if on_listening is not None:
+                on_listening(host, port)
+            await stop.wait()
+            center.hub.announce(frames.restarting(BACK_IN_S))
+            await asyncio.sleep(GOODBYE_S)
+            server.should_exit = True
+            await serving
+            background.cancel()
+    finally:
+        listener.close()
+        await center.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,3 @@
+SELECT (value->>'level')::int AS level, value->>'since' AS since
+  FROM city_state
+ WHERE key = 'stage'
