@@ -1,7 +1,6 @@
 """Kafka as the services need it: offsets in our database, every one accounted for, nothing hostile blocks."""
 
 from city.kafka.assignor import PartitionAssignor, StickyAssignor, TopicAssignor
-from city.kafka.connection import LogReader, open_log_reader
 from city.kafka.consumer import GroupConsumer
 from city.kafka.errors import (
     BrokerUnavailable,
@@ -12,6 +11,7 @@ from city.kafka.errors import (
     TopicMisconfigured,
 )
 from city.kafka.fetcher import Progress
+from city.kafka.log import LogReader, open_log_reader
 from city.kafka.producer import Producer, Sent
 from city.kafka.records import Batch, Record, Refused, TopicPartition, record_hash
 from city.kafka.topics import ALERTS, DEADLETTERS, LIVE, ensure_topics, planned_topics, sector_of, topic_for

@@ -16,8 +16,9 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 
 from city import metrics
 from city.kafka.assignor import PartitionAssignor, StickyAssignor
-from city.kafka.connection import LogReader, connect, new_client
+from city.kafka.client import Client
 from city.kafka.fetcher import Fetcher, PartitionState, Progress
+from city.kafka.log import LogReader
 from city.kafka.records import Batch, Record, Refused, TopicPartition
 from city.settings import Settings
 
@@ -63,7 +64,7 @@ class GroupConsumer:
         self._assignor = assignor or PartitionAssignor()
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
-        self._client = new_client(settings, group)
+        self._client = Client(settings, group)
         self._activity = asyncio.Event()
         self._fetcher = Fetcher(self._client, group, settings.fetch_max_wait_ms, self._activity.set)
         self._listener = _Listener(self)
@@ -81,7 +82,7 @@ class GroupConsumer:
     async def __aenter__(self) -> Self:
         """Connect (however long that takes) and begin to join the group."""
         try:
-            await connect(self._client, self._settings)
+            await self._client.connect()
             await self._client.set_topics(sorted(self._topics))
             self._join()
             self._fetching = asyncio.create_task(self._fetcher.run(), name=f"fetch-{self._group}")

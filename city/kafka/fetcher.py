@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 import structlog
 from aiokafka import errors as remote
-from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 
 from city import metrics
-from city.kafka.connection import READ_COMMITTED, FetchedPart, LogReader, ask, backoff, fetched_parts
+from city.kafka.client import Client, backoff
 from city.kafka.errors import BrokerUnavailable, OffsetGone
 from city.kafka.inflate import Inflater
+from city.kafka.log import READ_COMMITTED, FetchedPart, LogReader, fetched_parts
 from city.kafka.records import TopicPartition
 from city.kafka.unpack import Unpacker
 
@@ -69,7 +69,7 @@ class Fetcher:
     was away, or it ends before our position. It is not read on until the consumer has settled it.
     """
 
-    def __init__(self, client: AIOKafkaClient, group: str, max_wait_ms: int, on_ready: Callable[[], None]) -> None:
+    def __init__(self, client: Client, group: str, max_wait_ms: int, on_ready: Callable[[], None]) -> None:
         self._client = client
         self._reader = LogReader(client)
         self._group = group
@@ -163,7 +163,7 @@ class Fetcher:
         most = max(FETCH_BYTES, max(state.fetch_bytes for state in states))
         request = FetchRequest(wait_ms, 1, most, READ_COMMITTED, list(topics.items()))
         try:
-            answer = await ask(self._client, node, request, group=_OWN_CONNECTION, wait_s=wait_ms / 1000)
+            answer = await self._client.ask(node, request, group=_OWN_CONNECTION, wait_s=wait_ms / 1000)
         except BrokerUnavailable as error:
             self._broker_lost(node, error)
             return

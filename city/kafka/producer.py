@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from types import TracebackType
+from types import MethodType, TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self
 
 import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka import errors as remote
 
-from city.kafka.connection import backoff
+from city.kafka.client import Client, backoff
 from city.kafka.errors import KafkaError, PublishRefused, PublishUnknown
 from city.settings import Settings
 
@@ -68,6 +68,7 @@ class Producer:
                 metadata_max_age_ms=5_000,
                 **self._options,
             )
+            setattr(producer.client, "_metadata_update", MethodType(Client._metadata_update, producer.client))  # noqa: B010
             try:
                 await producer.start()
             except (remote.KafkaError, OSError) as error:
@@ -119,7 +120,9 @@ class Producer:
                 timestamp_ms=None if timestamp_us is None else timestamp_us // 1000,
                 partition=partition,
             )
-        except (remote.KafkaError, AssertionError) as error:
+        except (AssertionError, TypeError, ValueError) as error:
+            raise PublishRefused(f"{topic}: no such record can be sent: {error}") from error
+        except remote.KafkaError as error:
             raise _translated(topic, error) from error
         acknowledged.add_done_callback(lambda done: _pass_on(topic, done, sent))
         return sent
