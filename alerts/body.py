@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+from city.zones import ZoneMap
 
 from alerts.feed import FEED_DEAD
 from alerts.rules import Rule
@@ -11,7 +12,6 @@ from alerts.system import SYSTEM
 from alerts.transitions import Transition
 from city.sectors import Sector
 from city.timestamps import format_time
-from city.zones import ZoneMap
 
 Json = dict[str, object]
 

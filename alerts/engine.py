@@ -292,9 +292,7 @@ class Engine:
                     if stand.level > level
                     else ("eased" if stand.level else "cleared")
                 )
-                out.append(
-                    self._transition(kind, threshold.rule, asset, stand, time, stand.level or level, value)
-                )
+                out.append(self._transition(kind, threshold.rule, asset, stand, time, stand.level or level, value))
                 loosened = loosened or not stand.level
             if not stand.level and not stand.running:
                 del progress[name]

@@ -97,9 +97,7 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     """
     try:
         head = msgspec.msgpack.decode(zlib.decompress(data), type=_Head)
-        assets = [
-            asset for chunk in head.assets for asset in msgspec.msgpack.decode(chunk, type=list[FrozenAsset])
-        ]
+        assets = [asset for chunk in head.assets for asset in msgspec.msgpack.decode(chunk, type=list[FrozenAsset])]
     except (zlib.error, msgspec.MsgspecError) as error:
         raise SnapshotError(f"no engine state: {error}") from None
     if head.engine != ENGINE_VERSION:

@@ -9,14 +9,14 @@ import msgspec
 import structlog
 
 from alerts.body import Change
+from alerts.patience import SAY_EVERY, passes, pause_s
 from city import failpoint, metrics
-from city.database import failure
-from city.kafka.connection import backoff
+from city.database import STORE_ERRORS, failure
 
 COMMIT: Final = "SELECT outcome, seqs FROM alerts_commit($1, $2, $3, $4, $5, $6::jsonb)"
 TAKE: Final = "SELECT epoch, step FROM alerts_take($1, $2)"
 STILL_MINE: Final = "SELECT epoch = $2 FROM alert_owner WHERE sector = $1"
-READ: Final = "SELECT step, first_step, transitions, body FROM engine_journal WHERE sector = $1 AND step > $2 ORDER BY step"
+READ: Final = "SELECT step, body FROM engine_journal WHERE sector = $1 AND step > $2 ORDER BY step"
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,7 @@ class Journal:
     async def take(cls, pool: asyncpg.Pool, sector: str, owner: str) -> "Journal":
         """Become the sector's owner; whoever was it before is fenced."""
         row = await pool.fetchrow(TAKE, sector, owner)
+        assert row is not None, "alerts_take returns one row"
         failpoint.hit("during_takeover")
         return cls(pool, sector, row["epoch"], row["step"])
 
@@ -122,17 +123,17 @@ class Journal:
                 with metrics.JOURNAL_SECONDS.labels(self.sector).time():
                     row = await self._call(arguments)
                 return row["outcome"], list(row["seqs"] or ())
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                kind = failure(error)
-                if kind == "fault":
+            except STORE_ERRORS as error:
+                if not passes(error):
                     raise
-                if attempt % 20 == 0:
+                if attempt % SAY_EVERY == 0:
                     log.warning("commit waits for the database", sector=self.sector, attempt=attempt, error=repr(error))
-                if kind == "unavailable" or attempt > 3:
-                    await asyncio.sleep(backoff(attempt))
+                if failure(error) == "unavailable" or attempt > 3:
+                    await asyncio.sleep(pause_s(attempt))
                 attempt += 1
 
     async def _call(self, arguments: tuple[object, ...]) -> asyncpg.Record:
+        row: asyncpg.Record | None
         if failpoint.is_armed("between_seq_and_commit"):
             calling = asyncio.ensure_future(self.pool.fetchrow(COMMIT, *arguments))
             await asyncio.sleep(0.001)  # the call is on its way; the server may be anywhere within it
@@ -141,4 +142,5 @@ class Journal:
         else:
             row = await self.pool.fetchrow(COMMIT, *arguments)
         failpoint.hit("after_commit")
+        assert row is not None, "alerts_commit returns one row"
         return row

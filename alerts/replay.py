@@ -67,9 +67,9 @@ class Replay:
     def left_over(self) -> list[Piece]:
         """What was read beyond the journal: the first live step. Only when done."""
         return [
-            Piece(partition, self._taken[partition], reached, self._hashes[partition], list(self._held.get(partition, ())))
-            for partition, reached in sorted(self._reached.items())
-            if reached > self._taken[partition]
+            Piece(partition, taken, self._reached[partition], self._hashes[partition], list(self._held[partition]))
+            for partition, taken in sorted(self._taken.items())
+            if self._reached[partition] > taken
         ]
 
     def _complete(self, step: Step) -> bool:

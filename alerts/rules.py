@@ -130,9 +130,7 @@ def load_rules(folder: Path, catalogue: Catalogue) -> list[LoadedRule]:
 
 def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml")) -> list[LoadedRule]:
     """The rules of one YAML text, one a document; raises RuleError."""
-    return [
-        LoadedRule(_rule(node, catalogue), node.source, str(file), node.line) for node in documents(file, text)
-    ]
+    return [LoadedRule(_rule(node, catalogue), node.source, str(file), node.line) for node in documents(file, text)]
 
 
 def _read(file: Path) -> str:
@@ -145,7 +143,7 @@ def _read(file: Path) -> str:
 def _rule(node: Node, catalogue: Catalogue) -> Rule:
     keys = node.mapping("a rule", _KEYS, _REQUIRED)
     name = keys["rule"].text("rule")
-    if not all(part.isascii() and part.isalnum() and part.islower() or part.isdigit() for part in name.split("-")):
+    if not all((part.isascii() and part.isalnum() and part.islower()) or part.isdigit() for part in name.split("-")):
         keys["rule"].refuse(f"rule '{name}' must be lower-case words joined by -, such as river-alarm-3")
     if name.startswith("system-"):
         keys["rule"].refuse("names that begin with system- belong to the built-in rules; choose another")
@@ -205,7 +203,7 @@ def _levels(node: Node, metric: Metric) -> tuple[Literal[">", "<"], tuple[Level,
         _within(keys[word], f"raise.{severity}.{word}", limit, metric, word)
         hold = keys["for"].duration(f"raise.{severity}.for") if "for" in keys else 0
         if hold and metric.cadence_s > metric.max_age_s:
-            keys["for"].refuse(f"{metric.name} comes every {metric.cadence_s:g} s, rarer than its max_age: no 'for' fits")
+            keys["for"].refuse(f"{metric.name} comes rarer than its max_age allows: no 'for' can be seen to last")
         if len(sides) > 1:
             place.refuse("raise mixes above and below; make two rules of it")
         if levels and (limit <= levels[-1].limit if word == "above" else limit >= levels[-1].limit):

@@ -56,10 +56,11 @@ UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)
 
 
 class Asset(msgspec.Struct, gc=False):
-    """One asset of the sector. `metrics` are the keys of `series`, shared by assets alike; `fresh_us` is the smallest max_age and `cadence_us` the smallest cadence of its metrics.
+    """One asset of the sector.
 
-    `stale_since` and `stale_age` (µs, 0 = not) tell since which record time it has sent only stale readings, and how
-    old the first of them was.
+    `metrics` are the keys of `series`, shared by assets alike; `fresh_us` is the smallest max_age and `cadence_us` the
+    smallest cadence of them. `stale_since` and `stale_age` (µs, 0 = not) tell since which record time the asset has
+    sent only stale readings, and how old the first of them was.
     """
 
     name: str

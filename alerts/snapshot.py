@@ -1,7 +1,6 @@
-"""Snapshots of a sector's engine: frozen between two steps in milliseconds, encoded on a thread, kept under the epoch."""
+"""Snapshots of a sector's engine: frozen between two steps, encoded on a thread, kept under the owner's epoch."""
 
 import asyncio
-import time
 from typing import Final
 
 import asyncpg
@@ -11,8 +10,9 @@ import structlog
 from alerts.engine import Engine
 from alerts.freeze import FrozenState, encode, freeze
 from alerts.journal import Place
+from alerts.patience import passes
 from city import failpoint, metrics
-from city.database import failure
+from city.database import STORE_ERRORS
 
 SAVE: Final = "SELECT engine_snapshot_save($1, $2, $3, $4, $5)"
 NEWEST: Final = "SELECT step, place, state FROM engine_snapshot WHERE sector = $1 ORDER BY step DESC LIMIT 1"
@@ -91,7 +91,7 @@ class Snapshots:
         try:
             if not await save(self._pool, frozen, epoch, place):
                 log.info("snapshot fenced", sector=frozen.sector, epoch=epoch)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if failure(error) == "fault":
+        except STORE_ERRORS as error:
+            if not passes(error):
                 raise
             log.warning("snapshot not written", sector=frozen.sector, error=repr(error))

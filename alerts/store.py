@@ -39,7 +39,7 @@ class UnknownAlert(Exception):
 
 
 class HistoryRow(msgspec.Struct, frozen=True):
-    """One transition: its gapless number, its kind, when it was committed (RFC 3339), by whom, and the alert after it."""
+    """One transition: gapless number, kind, when it was committed (RFC 3339), by whom, and the alert after it."""
 
     seq: int
     alert_id: str
@@ -113,7 +113,7 @@ async def acknowledge(connection: Queryable, alert_id: uuid.UUID, by: str) -> Ac
         IllegalAct: it is acknowledged already (says by whom and when) or back to normal.
     """
     row = await connection.fetchrow(ACKNOWLEDGE, alert_id, by)
-    if row["outcome"] == "unknown":
+    if row is None or row["outcome"] == "unknown":
         raise UnknownAlert(f"there is no alert {alert_id}")
     if row["outcome"] == "refused":
         held = msgspec.json.decode(row["body"])

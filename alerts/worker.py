@@ -13,16 +13,16 @@ import structlog
 
 from alerts import rulebook
 from alerts.journal import Fenced
+from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
 from alerts.recovery import recover
 from alerts.relay import Relay
 from alerts.runner import OutOfPlace, SectorRunner
 from city import metrics
 from city.clock import Clock, SystemClock
-from city.database import failure, open_pool
+from city.database import STORE_ERRORS, open_pool
 from city.decoding import Decoder
 from city.kafka import (
     Batch,
-    BrokerUnavailable,
     GroupConsumer,
     OffsetGone,
     TopicAssignor,
@@ -30,7 +30,6 @@ from city.kafka import (
     sector_of,
     topic_for,
 )
-from city.kafka.connection import backoff
 from city.sectors import Catalogue
 from city.settings import Settings
 from city.zones import ZoneMap
@@ -44,8 +43,6 @@ LISTENING_S: Final = 3.0
 RETAKE_S: Final = 3.0
 """A worker that was fenced waits this long for the group to make up its mind before it takes the sector again."""
 
-AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, BrokerUnavailable)
-
 log = structlog.get_logger(__name__)
 
 
@@ -57,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     owner = settings.worker or f"{socket.gethostname()}-{os.getpid()}"
     decoder = Decoder(Catalogue.load(settings.city), ZoneMap.load(settings.city))
     metrics.serve_metrics(settings.metrics_port)
-    gc.set_threshold(50_000, 50, 100)  # engine state is many small objects that live long; a full collection would stall
+    gc.set_threshold(50_000, 50, 100)  # engine state is many long-lived objects: collecting them all would stall
     async with await _open_pool(settings) as pool, asyncio.TaskGroup() as tasks:
         relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
         worker = Worker(settings, pool, decoder, owner, SystemClock())
@@ -102,11 +99,11 @@ class Worker:
                 except OffsetGone as gone:
                     await self._expired(gone)
                 except AWAY as error:
-                    if not isinstance(error, BrokerUnavailable) and failure(error) == "fault":
+                    if not passes(error):
                         raise
-                    if attempt % 20 == 0:
+                    if attempt % SAY_EVERY == 0:
                         log.warning("waiting for broker or database", error=repr(error), attempt=attempt)
-                    await self._clock.sleep(backoff(attempt))
+                    await self._clock.sleep(pause_s(attempt))
                     attempt += 1
             await asyncio.gather(*(self._hand_over(sector) for sector in list(self._runners)))
 
@@ -202,7 +199,7 @@ class Worker:
         except OutOfPlace as error:
             await self._lose(sector, error, 0.0)
         except AWAY as error:
-            if not isinstance(error, BrokerUnavailable) and failure(error) == "fault":
+            if not passes(error):
                 raise
             await self._lose(sector, error, TICK_S)
 
@@ -249,10 +246,10 @@ async def _open_pool(settings: Settings) -> asyncpg.Pool:
     while True:
         try:
             return await open_pool(settings, application="citywatch-alerts", max_size=6, command_timeout_s=20)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            if failure(error) == "fault":
+        except STORE_ERRORS as error:
+            if not passes(error):
                 raise
-            if attempt % 20 == 0:
+            if attempt % SAY_EVERY == 0:
                 log.warning("waiting for the database", error=repr(error))
-            await asyncio.sleep(backoff(attempt))
+            await asyncio.sleep(pause_s(attempt))
             attempt += 1

@@ -1,5 +1,7 @@
 """Whatever the readings: how they are cut into steps, frozen, thawed or replayed changes nothing."""
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +46,7 @@ cuts = st.lists(st.integers(0, 60), max_size=8)
 
 def pieces(records: list[Arrival], at_cuts: list[int]) -> list[list[Arrival]]:
     edges = sorted({0, len(records), *(cut for cut in at_cuts if cut < len(records))})
-    return [records[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [records[a:b] for a, b in pairwise(edges)]
 
 
 def run(subject: Engine, steps: list[list[Arrival]]) -> list[Transition]:
@@ -100,7 +102,7 @@ def test_replaying_the_journal_gives_the_same_engine(
 
 @given(arrivals())
 def test_every_story_is_well_formed(records: list[Arrival]) -> None:
-    """Each alert is raised once, then escalated or eased, then cleared at most once; one open at a time for one cause."""
+    """An alert is raised once, escalated or eased, cleared at most once; one is open at a time for one cause."""
     standing: dict[tuple[str, str], str] = {}
     ids: set[str] = set()
     for one in one_by_one(records):

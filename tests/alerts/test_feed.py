@@ -1,8 +1,7 @@
 """A dead feed, a wrong clock and too many series are each one system alert, and data that is merely old is none."""
 
-from city.events import Refusal
-
 from alerts.engine import Arrival
+from city.events import Refusal
 from tests.alerts.town import START, US, at, engine, feed, tick, told
 
 

@@ -119,7 +119,9 @@ def test_the_same_cause_has_the_same_id_wherever_it_is_computed() -> None:
 
 def test_where_limits_a_rule_to_assets_and_zones() -> None:
     one = engine(*rules_of(RAIN + "where: {assets: 'PA-*', zones: ['1', '2']}\n"))
-    assert told(feed(one, at(0, asset="XX-1", zone="1", rain_mm_h=80), at(0, asset="PA-2", zone="3", rain_mm_h=80))) == []
+    assert (
+        told(feed(one, at(0, asset="XX-1", zone="1", rain_mm_h=80), at(0, asset="PA-2", zone="3", rain_mm_h=80))) == []
+    )
     assert told(feed(one, at(0, asset="PA-3", zone="2", rain_mm_h=80))) == ["raised rain warning @0"]
     assert told(feed(one, at(1, asset="PA-2", zone="1", rain_mm_h=80))) == ["raised rain warning @1"]
 

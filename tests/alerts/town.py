@@ -1,11 +1,10 @@
 """A small town for these tests: one sector with a few metrics, rules in short, and arrivals by the second."""
 
-from city.events import Reading
-from city.sectors import Catalogue, Metric, Sector
-
 from alerts.engine import Arrival, Engine, Tick
 from alerts.rules import Rule, parse_rules
 from alerts.transitions import Transition
+from city.events import Reading
+from city.sectors import Catalogue, CityInfo, Metric, Sector
 
 US = 1_000_000
 START = 1_795_331_220 * US
@@ -47,7 +46,7 @@ def town(series_limit: int = 100_000) -> Catalogue:
         )
         for name in ("river", "street")
     }
-    return Catalogue(sectors=sectors, version="test")
+    return Catalogue(sectors, CityInfo(BOTH, "Asia/Ho_Chi_Minh", (106.7, 10.8), {1: BOTH}))
 
 
 TIDE = """
@@ -114,6 +113,4 @@ def feed(subject: Engine, *arrivals: Arrival) -> list[Transition]:
 
 def told(transitions: list[Transition]) -> list[str]:
     """Transitions in short: 'raised tide warning @120'."""
-    return [
-        f"{one.kind} {one.rule} {one.severity} @{(one.event_time - START) / US:g}" for one in transitions
-    ]
+    return [f"{one.kind} {one.rule} {one.severity} @{(one.event_time - START) / US:g}" for one in transitions]
