@@ -68,3 +68,8 @@ class Work:
         self.counts.append(len(series))
         self.series += series
         self.values += values
+
+    def close(self) -> None:
+        """Nothing more is refused: what a flood left without a row of its own is summed up."""
+        for part in self.parts:
+            part.letters += part.owned.gate.summary()

@@ -88,6 +88,7 @@ class Worker:
                     await self._written()
                 work = self._opener.open(self._ours(batches))
                 await self._placing.until_done(lambda work=work: self._series.place(work))  # type: ignore[misc]
+                work.close()
                 if work.parts:
                     await self._written()
                     self._in_flight = asyncio.create_task(self._write(work))
