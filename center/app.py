@@ -54,7 +54,7 @@ def create_app(center: Center) -> FastAPI:
     """An application that serves `center`; its tasks are run by the caller."""
     app = FastAPI(
         title="CityWatch",
-        version=metadata.version("citywatch"),
+        version=_version(),
         description=DESCRIPTION,
         docs_url=None,
         redoc_url=None,
@@ -81,3 +81,11 @@ def create_app(center: Center) -> FastAPI:
     app.add_middleware(Timing)
     app.add_middleware(Guard, listed=listed_names(center.settings.center_hosts))
     return app
+
+
+def _version() -> str:
+    """Of the installed package; in a checkout that is not installed there is none."""
+    try:
+        return metadata.version("citywatch")
+    except metadata.PackageNotFoundError:
+        return "0+checkout"

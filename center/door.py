@@ -1,7 +1,7 @@
 """The HTTP door's way into Kafka: judges events as ingest would, publishes what may pass, keeps what may not.
 
-An event is *accepted* when all in-sync replicas have it. Without that word in time its fate is *unknown*, and it is safe
-to send again: the first of two equal readings wins. What is refused becomes a dead letter of source `http`.
+An event is *accepted* when all in-sync replicas have it. Without that word in time its fate is *unknown*, and it is
+safe to send again: the first of two equal readings wins. What is refused becomes a dead letter of source `http`.
 """
 
 import asyncio
@@ -113,9 +113,8 @@ class Door:
         oldest = now_us - self._settings.raw_retention_days * DAY_US
         if isinstance(decoded, Reading) and decoded.time < oldest:
             days = self._settings.raw_retention_days
-            return Refusal(
-                "late", f"time {format_time(decoded.time)} is more than {days} days ago; nothing is kept so long"
-            )
+            sentence = f"time {format_time(decoded.time)} is more than {days} days ago; nothing is kept so long"
+            return Refusal("late", sentence)
         return decoded
 
     async def _publish(self, events: Sequence[Event], judged: Sequence[Reading | Report | Refusal]) -> list[Outcome]:
@@ -154,7 +153,7 @@ class Door:
         return Accepted()
 
     async def _keep(self, events: Sequence[Event], outcomes: Sequence[Outcome], now_us: int) -> None:
-        """Dead letters of what was refused. The publisher is told either way, so a database away loses only the copy."""
+        """Dead letters of what was refused. The publisher knows either way: a database away loses only the copy."""
         letters = [
             (refusal.reason, refusal.detail, event.value[: 64 * 1024], headers_to_json(event.headers))
             for event, refusal in zip(events, outcomes, strict=True)

@@ -1,8 +1,8 @@
 """Follows the alert history into the hub: every transition once, in order, without a hole.
 
 A NOTIFY is only a hint that saves the wait; the poll every 250 ms is what the promise rests on. A seq is taken only
-when it is the next one. A hole cannot come from the writers (seq is given in commit order), so one that stays means that
-history was cut or the database is another one: then the book is loaded anew and every client told of the gap.
+when it is the next one. A hole cannot come from the writers (seq is given in commit order), so one that stays means
+that history was cut or the database is another one: then the book is loaded anew and every client told of the gap.
 """
 
 import asyncio

@@ -30,7 +30,8 @@ TYPES: Final = {
 NOT_BUILT: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>CityWatch</title>"
     "<h1>The frontend is not built</h1>"
-    "<p>The API answers at <a href=/docs>/docs</a>. To build the wall and the console, type <code>make frontend</code>.</p>"
+    "<p>To build the wall and the console, type <code>make frontend</code> and load this page again. "
+    "The API works without them: see <a href=/openapi.json>/openapi.json</a>.</p>"
 )
 
 

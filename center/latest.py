@@ -76,7 +76,7 @@ class LatestValues:
         return {one for one in ids if one not in self._slots}
 
     def offer(self, rows: Sequence[tuple[int, int, float]]) -> int:
-        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer than what was known."""
+        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer."""
         version = self.version + 1
         times, values, changed, slots = self.times, self.values, self._changed, self._slots
         newer = 0

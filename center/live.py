@@ -1,7 +1,7 @@
 """Keeps LatestValues current: notes where `city.live` ends, loads what the database has, then reads on from there.
 
-Frames on the topic only ever say "newer"; a frame that was lost with its broker is made up for by the database, which is
-read again whenever the log may be another one and every few minutes anyway.
+Frames on the topic only ever say "newer"; a frame that was lost with its broker is made up for by the database, which
+is read again whenever the log may be another one and every few minutes anyway.
 """
 
 from collections.abc import Sequence

@@ -44,8 +44,12 @@ async def run(
 
     Raises OSError if the address cannot be listened on, CityError if the city's files are wrong.
     """
-    listener = _listen(settings.center_host, settings.center_port)
     center = await Center.open(settings, SystemClock())
+    try:
+        listener = _listen(settings.center_host, settings.center_port)
+    except OSError:
+        await center.close()
+        raise
     server = Server(
         uvicorn.Config(
             create_app(center),

@@ -163,9 +163,8 @@ async def history(center: CenterOf, alert_id: uuid.UUID) -> Response:
 async def acknowledge(center: CenterOf, request: Request, alert_id: uuid.UUID, act: By) -> Response:
     """Says that a person has seen the alert. Until there is sign-in, only from the machine itself."""
     if request.client is None or not is_loopback(request.client.host):
-        raise ApiError(
-            403, "local_only", "Until there is sign-in, alerts are acknowledged from the server's own machine."
-        )
+        sentence = "Until there is sign-in, alerts are acknowledged from the server's own machine."
+        raise ApiError(403, "local_only", sentence)
     try:
         done = await store.acknowledge(center.pool, alert_id, act.by)
     except store.UnknownAlert as unknown:

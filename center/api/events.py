@@ -1,7 +1,7 @@
 """POST /api/v1/events: CloudEvents over HTTP in structured, binary and batch mode.
 
-202: every in-sync replica has it. 400: refused, with the reason. A batch answers 202, 207 or 400 with an outcome an event.
-413, 415; 429 and 503 with Retry-After. 503 means *unknown*: it may be stored, and it is safe to send again.
+202: every in-sync replica has it. 400: refused, with the reason. A batch answers 202, 207 or 400 with an outcome an
+event. 413, 415; 429 and 503 with Retry-After. 503 means *unknown*: it may be stored, and it is safe to send again.
 """
 
 from typing import Any, Final, Literal

@@ -97,7 +97,7 @@ def test_patience_ends() -> None:
 def test_whatever_is_said_is_a_request_or_a_mistake(message: str | bytes) -> None:
     try:
         heard = listener().hear(message, 0.0)
-    except ProtocolError as mistake:
-        assert mistake.code
+    except ProtocolError:
+        return
     else:
         assert isinstance(heard, Subscribe | Unsubscribe | Painted)
