@@ -20,7 +20,7 @@ SELECT series_id, to_us(time) AS time, kept, refused, to_us(at) AS at
 
 
 class Point(NamedTuple):
-    """A bucket of a chart and how many readings it sums up; `time` in µs, at the raw level that of its first reading."""
+    """A bucket of a chart and how many readings it holds; `time` in µs, at the raw level that of its first reading."""
 
     time: int
     mean: float

@@ -36,8 +36,17 @@ CREATE FUNCTION mark_dirty(series_ids integer[], first_us bigint[], last_us bigi
     LANGUAGE sql
     AS $$ $$;
 
--- Where raw readings are whole and stay so for a day: aggregates before it are never made anew.
-CREATE FUNCTION summable_from(raw_retention_days integer) RETURNS timestamptz
+-- Where raw readings are whole and stay so for a day after `now_us`: aggregates before it are never made anew.
+CREATE FUNCTION summable_from(now_us bigint, raw_retention_days integer) RETURNS timestamptz
     LANGUAGE sql STABLE
-    RETURN (SELECT greatest(raw_from, date_bin('1 day', now() - make_interval(days => raw_retention_days - 1), '1970-01-01 00:00:00+00'))
-              FROM rollup_state);
+    RETURN (
+        SELECT greatest(
+                   raw_from,
+                   date_bin(
+                       '1 day',
+                       from_us(now_us) - (raw_retention_days - 1) * interval '24 hours',
+                       '1970-01-01 00:00:00+00'
+                   )
+               )
+          FROM rollup_state
+    );

@@ -53,7 +53,8 @@ class Rollup:
         """Sum up what was written and is older than `LAG_US`; True if nothing is left to do."""
         if timescale:
             async with self.pool.acquire() as connection:
-                await refresh(connection, now_us - LAG_US, raw_retention_days=self.settings.raw_retention_days)
+                days = self.settings.raw_retention_days
+                await refresh(connection, now_us, now_us - LAG_US, raw_retention_days=days)
             return True
         for _ in range(PASSES):
             async with self.pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
