@@ -16,7 +16,7 @@ from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, load_sql
 from city.decoding import Decoder
-from city.events import Reading, Refusal, Report
+from city.events import MAX_EVENT_BYTES, Reading, Refusal, Report
 from city.kafka import KafkaError, Producer, PublishRefused, topic_for
 from city.sectors import Catalogue
 from city.settings import Settings
@@ -154,13 +154,18 @@ class Door:
 
     async def _keep(self, events: Sequence[Event], outcomes: Sequence[Outcome], now_us: int) -> None:
         """Dead letters of what was refused. The publisher knows either way: a database away loses only the copy."""
-        letters = [
-            (refusal.reason, refusal.detail, event.value[: 64 * 1024], headers_to_json(event.headers))
-            for event, refusal in zip(events, outcomes, strict=True)
-            if isinstance(refusal, Refusal) and self._gate.passes(now_us)
-        ]
+        letters: list[tuple[str, str, bytes | None, str, int]] = []
+        for event, refusal in zip(events, outcomes, strict=True):
+            if not isinstance(refusal, Refusal):
+                continue
+            if self._gate.passes(now_us):
+                kept = event.value[:MAX_EVENT_BYTES]
+                letters.append((refusal.reason, refusal.detail, kept, headers_to_json(event.headers), 1))
+            else:
+                self._gate.count(0, refusal.reason, refusal.detail)
         if not letters:
             return
+        letters += [(one.reason, one.detail, None, "[]", one.records) for one in self._gate.summary()]
         try:
             await self._pool.executemany(INSERT, letters)
         except STORE_ERRORS as lost:

@@ -97,7 +97,8 @@ class LiveTail:
                 await consumer.stop()
 
     async def _read_on(self, consumer: AIOKafkaConsumer, reader: LogReader, cluster: str) -> None:
-        now = self._clock.monotonic()
+        self._polled = now = self._clock.monotonic()
+        self.connected = True
         places_at, reload_at, same_at = now + PLACES_S, now + RELOAD_S, now + SAME_LOG_S
         while True:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=500)

@@ -2,19 +2,16 @@
 
 import base64
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf, Cursor, Id, Limit
 from center.errors import errors, not_found
-from city.database import load_sql
+from ingest import dead_letters as letters
 
 router = APIRouter(prefix="/dead-letters", tags=["operation"])
-PAGE: Final = load_sql("center", "dead_letters_page.sql")
-ONE: Final = load_sql("center", "dead_letter.sql")
 
 Reason = Literal[
     "not_json",
@@ -63,11 +60,19 @@ class DeadLetters(BaseModel):
     next: int | None = Field(description="Cursor of the next page; null on the last")
 
 
+class Header(BaseModel):
+    """A header of the record or the request."""
+
+    name: str
+    content: str = Field(description="Base64")
+
+
 class WholeLetter(DeadLetter):
     """A dead letter with what was sent."""
 
+    key: str | None = Field(description="Base64")
     raw: str | None = Field(description="The bytes, base64")
-    headers: list[list[Any]] = Field(description="[name, content]; content that is no text is {base64: …}")
+    headers: list[Header]
 
 
 @router.get("", summary="Dead letters", responses=errors(422, 503))
@@ -75,20 +80,47 @@ async def dead_letters(
     center: CenterOf,
     reason: Reason | None = None,
     source: Literal["kafka", "http"] | None = None,
+    waiting: Annotated[bool, Query(description="Only those that were not sent again")] = False,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> DeadLetters:
     """Refused events, newest first."""
-    rows = await center.pool.fetch(PAGE, cursor, reason, source, limit + 1)
-    page = [DeadLetter(**dict(row)) for row in rows[:limit]]
-    return DeadLetters(dead_letters=page, next=page[-1].id if len(rows) > limit else None)
+    wanted = letters.Wanted(reason=reason, source=source, waiting=waiting, before=cursor, limit=limit + 1)
+    found = await letters.find(center.pool, wanted)
+    page = [DeadLetter(**_fields(letter)) for letter in found[:limit]]
+    return DeadLetters(dead_letters=page, next=page[-1].id if len(found) > limit else None)
 
 
 @router.get("/{letter_id}", summary="One dead letter", responses=errors(404, 422, 503))
 async def dead_letter(center: CenterOf, letter_id: Id) -> WholeLetter:
     """A dead letter with its bytes and headers."""
-    row = await center.pool.fetchrow(ONE, letter_id)
-    if row is None:
+    letter = await letters.get(center.pool, letter_id)
+    if letter is None:
         raise not_found(f"dead letter {letter_id}")
-    raw = None if row["raw"] is None else base64.b64encode(row["raw"]).decode()
-    return WholeLetter(**{**dict(row), "raw": raw, "headers": msgspec.json.decode(row["headers"])})
+    return WholeLetter(
+        **_fields(letter),
+        key=_base64(letter.key),
+        raw=_base64(letter.raw),
+        headers=[Header(name=name, content=base64.b64encode(content).decode()) for name, content in letter.headers],
+    )
+
+
+def _fields(letter: letters.Letter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "source": letter.source,
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "topic": letter.topic,
+        "partition": letter.partition,
+        "first_offset": letter.first_offset,
+        "next_offset": letter.next_offset,
+        "records": letter.records,
+        "at": letter.at,
+        "replayed_at": letter.replayed_at,
+        "bytes": None if letter.raw is None else len(letter.raw),
+    }
+
+
+def _base64(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()

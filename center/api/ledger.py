@@ -1,17 +1,15 @@
 """GET /api/v1/ledger: what became of every offset of every partition."""
 
 from datetime import datetime
-from typing import Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf
 from center.errors import errors
-from city.database import load_sql
+from ingest import ledger as books
 
 router = APIRouter(tags=["operation"])
-BOOKS: Final = load_sql("center", "ledger_books.sql")
 
 
 class Book(BaseModel):
@@ -31,9 +29,11 @@ class Book(BaseModel):
     dead: int
     no_record: int
     expired: int
+    accepted_expired: int
     readings_stored: int
     readings_duplicate: int
     readings_conflict: int
+    letters: int = Field(description="Records of this log that have dead letters")
     last_timestamp: datetime | None
 
 
@@ -46,4 +46,5 @@ class Ledger(BaseModel):
 @router.get("/ledger", summary="The books of ingest", responses=errors(503))
 async def ledger(center: CenterOf) -> Ledger:
     """Every partition's books as of now; `citywatch ledger --verify` compares them with the broker."""
-    return Ledger(partitions=[Book(**dict(row)) for row in await center.pool.fetch(BOOKS)])
+    all_books = await books.books(center.pool)
+    return Ledger(partitions=[Book.model_validate(book, from_attributes=True) for book in all_books])

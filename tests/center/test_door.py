@@ -1,0 +1,157 @@
+"""The HTTP door: every outcome of an event, alone and in a batch, and what is kept of what was refused."""
+
+import asyncio
+import base64
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from city.kafka import LogReader, open_log_reader, topic_for
+from city.settings import Settings
+from citywatch.embedded.broker import EmbeddedBroker
+from tests.center.conftest import Running, running
+from tests.conftest import BROKER
+
+STRUCTURED = {"content-type": "application/cloudevents+json"}
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """A reading of the traffic sector, of now."""
+    return {
+        "specversion": "1.0",
+        "id": "0195f1c2-0000-7000-8000-000000000001",
+        "source": "//giaothong.hcmc.example/detectors",
+        "type": "city.traffic.reading.v1",
+        "subject": "VVK-0012",
+        "time": datetime.now(UTC).isoformat(),
+        "data": {"location": [106.695, 10.776], "measurements": {"speed_kmh": 32.5}},
+    } | changes
+
+
+async def send(http: httpx.AsyncClient, body: Any, headers: dict[str, str] = STRUCTURED) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await http.post("/api/v1/events", content=content, headers=headers)
+
+
+async def stored(settings: Settings, sector: str) -> int:
+    """Records in a sector's topic."""
+    topic = topic_for(sector)
+    async with open_log_reader(settings, [topic]) as reader:
+        return await _count(reader, topic)
+
+
+async def _count(reader: LogReader, topic: str) -> int:
+    return sum([await reader.end_offset(tp) for tp in await reader.partitions(topic)])
+
+
+async def test_a_structured_event_is_accepted_when_the_broker_has_it(center: Running, http: httpx.AsyncClient) -> None:
+    answer = await send(http, event())
+    assert answer.status_code == 202, answer.text
+    assert answer.json() == {
+        "accepted": 1,
+        "refused": 0,
+        "outcomes": [{"index": 0, "status": "accepted", "error": None}],
+    }
+    assert await stored(center.settings, "traffic") == 1
+
+
+async def test_a_binary_event_is_accepted(center: Running, http: httpx.AsyncClient) -> None:
+    whole = event(subject="Trạm Phú An")
+    headers = {
+        "content-type": "application/json",
+        **{f"ce-{name}": whole[name] for name in ("specversion", "id", "source", "type", "time")},
+        "ce-subject": "Tr%E1%BA%A1m%20Ph%C3%BA%20An",
+    }
+    answer = await send(http, whole["data"], headers)
+    assert answer.status_code == 202, answer.text
+    assert await stored(center.settings, "traffic") == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not_json"),
+        (b"{", "not_json"),
+        (b'\xff{"a":1}', "not_json"),
+        (event(specversion="0.3"), "bad_envelope"),
+        (event(type="city.weather.reading.v1"), "unknown_sector"),
+        (event(type="traffic"), "unknown_type"),
+        (event(subject=None), "bad_subject"),
+        (event(time="yesterday"), "bad_time"),
+        (event(time=(datetime.now(UTC) + timedelta(hours=1)).isoformat()), "future_time"),
+        (event(time=(datetime.now(UTC) - timedelta(days=91)).isoformat()), "late"),
+        (event(data={"measurements": {}}), "no_measurements"),
+        (event(data={"measurements": {"speed_furlongs": 1}}), "unknown_metric"),
+        (event(data={"measurements": {"speed_kmh": "fast"}}), "not_a_number"),
+        (event(data={"measurements": {"speed_kmh": 9000}}), "implausible"),
+        (event(data={"zone": "1", "measurements": {"speed_kmh": 9}}), "unknown_zone"),
+        (event(data={"location": [2.35, 48.85], "measurements": {"speed_kmh": 9}}), "outside_city"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_refused_event_hears_why_and_is_kept(
+    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection, body: Any, reason: str
+) -> None:
+    answer = await send(http, body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == reason
+    assert answer.json()["error"]["message"]
+    letter = (await http.get("/api/v1/dead-letters", params={"source": "http"})).json()["dead_letters"][0]
+    assert (letter["reason"], letter["topic"], letter["first_offset"]) == (reason, None, None)
+    whole = (await http.get(f"/api/v1/dead-letters/{letter['id']}")).json()
+    assert base64.b64decode(whole["raw"]) == (body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+async def test_a_batch_tells_the_outcome_of_each(center: Running, http: httpx.AsyncClient) -> None:
+    good, bad = event(), event(subject="")
+    assert (await send(http, [good, event(subject="B")], BATCH)).status_code == 202
+    other = event(type="city.health.reading.v1", data={"measurements": {"er_wait_min": 9}})
+    mixed = await send(http, [good, bad, other], BATCH)
+    assert mixed.status_code == 207
+    assert [outcome["status"] for outcome in mixed.json()["outcomes"]] == ["accepted", "refused", "accepted"]
+    assert mixed.json()["outcomes"][1]["error"]["code"] == "bad_subject"
+    none = await send(http, [bad, 7], BATCH)
+    assert (none.status_code, none.json()["refused"]) == (400, 2)
+    assert (await send(http, [], BATCH)).json() == {"accepted": 0, "refused": 0, "outcomes": []}
+    assert (await send(http, b"{}", BATCH)).json()["error"]["code"] == "not_json"
+    assert await stored(center.settings, "traffic") == 3
+    assert await stored(center.settings, "health") == 1
+
+
+async def test_too_large_and_of_a_foreign_kind(http: httpx.AsyncClient) -> None:
+    assert (await send(http, b" " * 70_000)).status_code == 413
+    assert (await send(http, b"[" + b"1," * 1_500 + b"1]", BATCH)).status_code == 413
+    assert (await send(http, b" " * 5_000_000, BATCH)).status_code == 413
+    for kind in ("text/plain", "application/json", "application/x-www-form-urlencoded", "application/cloudevents"):
+        answer = await send(http, event(), {"content-type": kind})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.skipif(BROKER != "embedded", reason="the test stops its own broker")
+async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
+    topics: Settings, embedded_broker: EmbeddedBroker
+) -> None:
+    async with running(topics) as center:
+        await center.ready()
+        async with httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=20) as http:
+            embedded_broker.stop()
+            first, second = await asyncio.gather(send(http, event()), send(http, [event(), event(subject="")], BATCH))
+            for answer in (first, second):
+                assert answer.status_code == 503
+                assert answer.json()["error"]["code"] == "unknown"
+                assert "safe to send it again" in answer.json()["error"]["message"]
+                assert int(answer.headers["retry-after"]) > 0
+            assert (await http.get("/api/v1/health")).status_code == 200
+
+
+async def test_a_center_that_never_reached_the_broker_says_so(database: str, settings: Settings) -> None:
+    away = settings.model_copy(update={"kafka_bootstrap": "127.0.0.1:1"})
+    async with running(away) as center, httpx.AsyncClient(base_url=center.url, trust_env=False) as http:
+        assert (await send(http, event())).status_code == 503
+        ready = await http.get("/api/v1/ready")
+        assert (ready.status_code, ready.json()["kafka"]) == (503, False)
