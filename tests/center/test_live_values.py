@@ -1,0 +1,139 @@
+"""`live` and `city` from the database and the broker to a WebSocket."""
+
+import json
+import time
+from typing import Any
+
+import asyncpg
+import httpx
+
+from city.kafka import LIVE, Producer
+from city.settings import Settings
+from tests.center.conftest import Running, raise_alert, running
+
+ASSET = "INSERT INTO asset (sector, name, zone, lon, lat) VALUES ($1, $2, $3, 106.7, 10.78) RETURNING id"
+SERIES = "INSERT INTO series (asset_id, metric, unit) VALUES ($1, $2, $3) RETURNING id"
+READING = "INSERT INTO reading (time, series_id, value) VALUES (from_us($1), $2, $3)"
+REPORT = """
+INSERT INTO report (sector, source, subject, time, first_time, zone, category, severity, title, description, status)
+VALUES ('hotline', '//1022', $1, now(), now(), $2, 'other', 'info', 'Cây đổ', '', 'open')
+"""
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def new_series(db: asyncpg.Connection, name: str, metric: str = "speed_kmh", zone: str | None = None) -> int:
+    asset = await db.fetchval(ASSET, "traffic", name, zone)
+    series: int = await db.fetchval(SERIES, asset, metric, "km/h")
+    return series
+
+
+async def frame(producer: Producer, *rows: tuple[int, int, float]) -> None:
+    await producer.publish(LIVE, json.dumps(rows).encode())
+
+
+async def test_what_the_database_has_comes_first_and_then_what_the_broker_says(
+    topics: Settings, db: asyncpg.Connection
+) -> None:
+    first = await new_series(db, "VVK-1")
+    at = now_us()
+    await db.execute(READING, at - 10_000_000, first, 1.0)
+    await db.execute(READING, at - 5_000_000, first, 2.0)
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="live")
+        snapshot = await client.next("snapshot")
+        assert snapshot["series"] == [[first, "traffic", "VVK-1", "speed_kmh", None, 106.7, 10.78]]
+        assert snapshot["values"] == [[first, (at - 5_000_000) // 1000, 2.0]]
+        await frame(producer, (first, at - 7_000_000, 9.0), (first, at, 3.0))
+        delta = await client.next("delta", "live")
+        assert (delta["values"], delta["prev"] <= snapshot["seq"] < delta["seq"]) == ([[first, at // 1000, 3.0]], True)
+        second = await new_series(db, "VVK-2")
+        await frame(producer, (second, at, 4.0))
+        delta = await client.next("delta", "live")
+        assert [row[:3] for row in delta["series"]] == [[second, "traffic", "VVK-2"]]
+        assert delta["values"] == [[second, at // 1000, 4.0]]
+
+
+async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.Connection) -> None:
+    series = await new_series(db, "VVK-1")
+    async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot")
+        began = now_us()
+        for step in range(40):
+            await frame(producer, (series, began + step, float(step)))
+        values: list[Any] = []
+        times = []
+        while not values or values[-1][2] != 39.0:
+            values += (await client.next("delta", "live"))["values"]
+            times.append(time.monotonic())
+        assert len(times) <= 2 + 2 * (times[-1] - times[0] + 0.6)
+        assert len(values) < 40
+
+
+async def test_the_city_channel_shows_figures_reports_stage_and_what_changed(
+    topics: Settings, db: asyncpg.Connection
+) -> None:
+    one, other = await new_series(db, "VVK-1", zone="26740"), await new_series(db, "VVK-2")
+    at = now_us()
+    await db.execute(READING, at, one, 30.0)
+    await db.execute(READING, at - 60_000_000, other, 50.0)
+    await db.execute(REPORT, "r-1", "26740")
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city")
+        state = await client.next("snapshot")
+        while not (state["sectors"] and state["reports"]):
+            state |= await client.next("delta", "city")
+        assert state["city"]["timezone"] == "Asia/Ho_Chi_Minh"
+        traffic = next(sector for sector in state["sectors"] if sector["sector"] == "traffic")
+        figure = traffic["figures"][0]
+        assert (figure["metric"], figure["value"]) == ("speed_kmh", 30.0)
+        assert (traffic["assets_alive"], traffic["assets_total"]) == (1, 2)
+        assert traffic["feed"]["dead"] is False
+        assert state["reports"][0]["title"] == "Cây đổ"
+        assert state["reports"][0]["zone_name"]["vi"]
+        await frame(producer, (one, at + 1_000_000, 10.0), (other, at + 1_000_000, 20.0))
+        delta = await client.until(lambda m: m["type"] == "delta" and _speed(m) == 15.0)
+        assert "city" not in delta
+        assert [sector["sector"] for sector in delta["sectors"]] == ["traffic"]
+        await raise_alert(db, 1, sector="traffic", metric="speed_kmh", zone="26740")
+        delta = await client.until(lambda m: m["type"] == "delta" and "sectors" in m and m["sectors"][0]["worst"])
+        assert delta["sectors"][0]["figures"][0]["severity"] == "critical"
+        assert delta["sectors"][0]["worst"]["zone"] == "26740"
+        assert (delta["statistics"]["alarms_hour"], delta["statistics"]["alarms_10min"]) == (1, 1)
+
+
+def _speed(message: dict[str, Any]) -> float | None:
+    for sector in message.get("sectors", []):
+        if sector["sector"] == "traffic":
+            value: float | None = sector["figures"][0]["value"]
+            return value
+    return None
+
+
+async def test_history_by_rest_at_the_resolution_that_fits(
+    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection
+) -> None:
+    series = await new_series(db, "VVK-1")
+    start = now_us() // 60_000_000 * 60_000_000 - 3_600_000_000
+    rows = [(start + second * 10_000_000, series, float(second)) for second in range(360)]
+    await db.executemany(READING, rows)
+    query: dict[str, Any] = {"series": series, "points": 10}
+    coarse = (await http.get("/api/v1/readings", params=query)).json()
+    assert coarse["resolution"] in ("1m", "1h")
+    assert sum(point[4] for point in coarse["series"][0]["points"]) == 360
+    minute = {"series": series, "points": 2000, "from": _rfc(start), "to": _rfc(start + 60_000_000)}
+    fine = (await http.get("/api/v1/readings", params=minute)).json()
+    assert fine["resolution"] == "raw"
+    assert [point[1] for point in fine["series"][0]["points"]] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert (await http.get("/api/v1/readings", params={"series": 99})).status_code == 404
+
+
+def _rfc(us: int) -> str:
+    from city.timestamps import format_time
+
+    return format_time(us)
