@@ -1,42 +1,58 @@
-"""The catalogue: sectors, their metrics, units, plausible ranges, cadence, max_age and key figures, from YAML."""
+"""The catalogue: what the city is called, its sectors, what each measures, and how those numbers are to be read.
+
+It is data, kept in `city.yaml` and `sectors.yaml` of the city's folder and read strictly: whatever a file says wrong
+is refused with file and line, and nothing is half loaded.
+"""
 
 import hashlib
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final, Literal, cast, get_args
+from zoneinfo import ZoneInfo
 
 import msgspec
-import yaml
+
+from city.yamlnodes import Node, SourceError, read
 
 Text = dict[str, str]
+"""The same words by language: vi, en."""
 Aggregate = Literal["mean", "sum", "max", "min", "last"]
 
 SHORT_LENGTH: Final = 12
+"""Characters of a short name: what a wall's row holds at reading size."""
+MAX_KEY_FIGURES: Final = 3
+
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_AT: Final = re.compile(r" - at `(?:key in )?\$(.*?)`$")
+_METRIC: Final = frozenset({"unit", "range", "cadence", "max_age", "vi", "en"})
+_METRIC_OPTIONAL: Final = frozenset({"decimals", "aggregate"})
+_SECTOR: Final = frozenset({"title", "metrics", "key_figures", "reports"})
+_SECTOR_OPTIONAL: Final = frozenset({"short", "deep", "series_limit"})
+_SERIES_LIMIT: Final = 10_000
 
 
-class CatalogueError(Exception):
+class CatalogueError(SourceError):
     """A catalogue that does not parse or makes no sense; the text names file, line and reason."""
 
     code = "bad_catalogue"
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """One thing that assets of a sector measure. Times in seconds; `label` and `short` by language."""
+    """One kind of number that assets of a sector measure. Times in seconds; `label` and `short` by language."""
 
     name: str
     unit: str
     low: float
+    """Least plausible value, in `unit`; below it a reading is refused."""
     high: float
     cadence_s: float
+    """Between two readings of an asset that works."""
     max_age_s: float
+    """How old a reading may be and still raise an alert."""
     label: Text
     short: Text
     decimals: int
     aggregate: Aggregate
+    """How the assets' latest values become the city's one figure."""
 
 
 class Sector(msgspec.Struct, frozen=True):
@@ -48,79 +64,18 @@ class Sector(msgspec.Struct, frozen=True):
     metrics: dict[str, Metric]
     key_figures: list[str]
     reports: list[str]
+    """Categories that its reports may have."""
     series_limit: int
     deep: bool
 
 
-class _MetricEntry(msgspec.Struct, forbid_unknown_fields=True):
-    unit: str
-    range: tuple[float, float]
-    cadence: str
-    max_age: str
-    vi: tuple[str, str]
-    en: tuple[str, str]
-    decimals: Annotated[int, msgspec.Meta(ge=0, le=6)] = 0
-    aggregate: Aggregate = "mean"
-
-
-class _SectorEntry(msgspec.Struct, forbid_unknown_fields=True):
-    title: Text
-    metrics: dict[str, _MetricEntry]
-    key_figures: Annotated[list[str], msgspec.Meta(max_length=3)]
-    reports: list[str]
-    short: Text | None = None
-    series_limit: Annotated[int, msgspec.Meta(ge=1)] = 10_000
-    deep: bool = False
-
-
-class CityInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CityInfo(msgspec.Struct, frozen=True):
     """What a city is called, the time zone it lives in, where its map opens, and its operating stages by level."""
 
     name: Text
     timezone: str
     center: tuple[float, float]
     stages: dict[int, Text]
-
-
-class _Lines:
-    """Where each value of a YAML file stands, by its path in msgspec's notation (keys of mappings as `[...]` too)."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        try:
-            text = file.read_text("utf-8")
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.value: object = yaml.safe_load(text)
-        except OSError as error:
-            raise CatalogueError(f"{file}: cannot be read: {error.strerror}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            mark = getattr(error, "problem_mark", None)
-            line = mark.line + 1 if mark else 1
-            raise CatalogueError(f"{file}:{line}: not YAML: {getattr(error, 'problem', error)}") from error
-        self._refuse_repeats(self._root)
-
-    def refuse(self, path: list[str], reason: str) -> CatalogueError:
-        """An error at the deepest existing value of `path`."""
-        node, line = self._root, 1
-        for part in path:
-            if isinstance(node, yaml.MappingNode):
-                found = [(key, value) for key, value in node.value if key.value == part]
-                if not found:
-                    break
-                key, node = found[0]
-                line = key.start_mark.line + 1
-            else:
-                break
-        return CatalogueError(f"{self.file}:{line}: {'.'.join(path)}: {reason}")
-
-    def _refuse_repeats(self, node: yaml.Node | None) -> None:
-        if isinstance(node, yaml.MappingNode):
-            seen: set[str] = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    raise CatalogueError(f"{self.file}:{key.start_mark.line + 1}: {key.value} is given twice")
-                seen.add(key.value)
-                self._refuse_repeats(value)
 
 
 class Catalogue:
@@ -139,93 +94,112 @@ class Catalogue:
     @classmethod
     def load(cls, directory: Path) -> "Catalogue":
         """Read city.yaml and sectors.yaml. Raises CatalogueError with file, line and reason."""
-        about = _Lines(directory / "city.yaml")
-        try:
-            city = msgspec.convert(about.value, CityInfo, strict=False)
-        except msgspec.ValidationError as error:
-            raise about.refuse(*_placed(error, about.value)) from error
-        return cls(_load_sectors(directory / "sectors.yaml"), city)
+        city = _city(read(directory / "city.yaml", CatalogueError))
+        root = read(directory / "sectors.yaml", CatalogueError)
+        sectors: dict[str, Sector] = {}
+        for name, (key, value) in root.entries("the catalogue").items():
+            _check_name(key, "sector", name)
+            sectors[name] = _sector(name, value)
+        if not sectors:
+            root.refuse("the catalogue is empty; name at least one sector")
+        return cls(sectors, city)
 
 
-def _load_sectors(file: Path) -> dict[str, Sector]:
-    lines = _Lines(file)
-    if not isinstance(lines.value, dict):
-        raise lines.refuse([], "must be a mapping of sectors")
-    sectors: dict[str, Sector] = {}
-    for name, body in lines.value.items():
-        if not _NAME.fullmatch(str(name)):
-            raise lines.refuse([str(name)], "a sector's name is lower case letters, digits and _")
-        try:
-            entry = msgspec.convert(body, _SectorEntry)
-        except msgspec.ValidationError as error:
-            path, reason = _placed(error, body)
-            raise lines.refuse([name, *path], reason) from error
-        metrics = {metric: _metric(lines, name, metric, value) for metric, value in entry.metrics.items()}
-        for figure in entry.key_figures:
-            if figure not in metrics:
-                raise lines.refuse([name, "key_figures"], f"{figure} is not a metric of {name}")
-        sectors[name] = Sector(
-            name=name,
-            title=entry.title,
-            short=entry.short or entry.title,
-            metrics=metrics,
-            key_figures=entry.key_figures,
-            reports=entry.reports,
-            series_limit=entry.series_limit,
-            deep=entry.deep,
-        )
-    return sectors
+def _city(root: Node) -> CityInfo:
+    fields = root.mapping("the city", {"name", "timezone", "center", "stages"})
+    timezone = fields["timezone"].text("timezone")
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        fields["timezone"].refuse(f"timezone '{timezone}' is not known; write one such as Asia/Ho_Chi_Minh")
+    center = [item.number("center") for item in fields["center"].items("center")]
+    if len(center) != 2 or abs(center[0]) > 180 or abs(center[1]) > 90:
+        fields["center"].refuse("center must be [longitude, latitude] in degrees")
+    stages = {}
+    for level, (key, value) in fields["stages"].entries("stages").items():
+        stages[key.integer("a stage's level", 1, 99)] = value.bilingual(f"stages.{level}")
+    return CityInfo(fields["name"].bilingual("name"), timezone, (center[0], center[1]), stages)
 
 
-def _metric(lines: _Lines, sector: str, name: str, entry: _MetricEntry) -> Metric:
-    path = [sector, "metrics", name]
-    if not _NAME.fullmatch(name):
-        raise lines.refuse(path, "a metric's name is lower case letters, digits and _")
-    low, high = entry.range
-    if not low < high:
-        raise lines.refuse([*path, "range"], f"[{low}, {high}] is empty: give the lower bound first")
-    for language, (_, short) in (("vi", entry.vi), ("en", entry.en)):
-        if len(short) > SHORT_LENGTH:
-            raise lines.refuse([*path, language], f"{short!r} has {len(short)} characters, at most {SHORT_LENGTH} fit")
-    seconds = {}
-    for field, text in (("cadence", entry.cadence), ("max_age", entry.max_age)):
-        match = _DURATION.fullmatch(text)
-        if not match or float(match[1]) <= 0:
-            raise lines.refuse([*path, field], f"{text!r} is not a duration: write 5s, 1m, 2h or 7d")
-        seconds[field] = float(match[1]) * _SECONDS[match[2]]
-    return Metric(
-        name=name,
-        unit=entry.unit,
-        low=low,
-        high=high,
-        cadence_s=seconds["cadence"],
-        max_age_s=seconds["max_age"],
-        label={"vi": entry.vi[0], "en": entry.en[0]},
-        short={"vi": entry.vi[1], "en": entry.en[1]},
-        decimals=entry.decimals,
-        aggregate=entry.aggregate,
+def _sector(name: str, node: Node) -> Sector:
+    fields = node.mapping(name, _SECTOR, _SECTOR_OPTIONAL)
+    metrics: dict[str, Metric] = {}
+    for metric, (key, value) in fields["metrics"].entries(f"{name}.metrics").items():
+        _check_name(key, "metric", metric)
+        metrics[metric] = _metric(f"{name}.{metric}", metric, value)
+    if not metrics:
+        fields["metrics"].refuse(f"{name}.metrics is empty; name at least one")
+    figures = _words(fields["key_figures"], f"{name}.key_figures")
+    for figure, place in figures.items():
+        if figure not in metrics:
+            place.refuse(f"{name}.key_figures names '{figure}', which is no metric of {name}")
+    if len(figures) > MAX_KEY_FIGURES:
+        fields["key_figures"].refuse(f"{name}.key_figures has {len(figures)}; the wall shows at most {MAX_KEY_FIGURES}")
+    reports = _words(fields["reports"], f"{name}.reports")
+    for category, place in reports.items():
+        _check_name(place, "report category", category)
+    return Sector(
+        name,
+        fields["title"].bilingual(f"{name}.title"),
+        fields.get("short", fields["title"]).bilingual(f"{name}.short", SHORT_LENGTH),
+        metrics,
+        list(figures),
+        list(reports),
+        fields["series_limit"].integer(f"{name}.series_limit", 1, 10_000_000)
+        if "series_limit" in fields
+        else _SERIES_LIMIT,
+        fields["deep"].flag(f"{name}.deep") if "deep" in fields else False,
     )
 
 
-def _placed(error: msgspec.ValidationError, body: object) -> tuple[list[str], str]:
-    """The path of keys and the reason of a validation error; `[...]` (any key) is found by trying."""
-    text = str(error)
-    match = _AT.search(text)
-    if not match:
-        return [], text
-    reason = text[: match.start()]
-    parts = re.findall(r"\.([^.\[\]]+)|\[(\.\.\.|\d+)\]", match[1])
-    path = [name or index for name, index in parts]
-    if "..." in path and isinstance(body, dict):
-        at = path.index("...")
-        below: object = body
-        for part in path[:at]:
-            below = below.get(part) if isinstance(below, dict) else None
-        if isinstance(below, dict):
-            for key, value in below.items():
-                try:
-                    msgspec.convert(value, _MetricEntry)
-                except msgspec.ValidationError:
-                    path[at] = str(key)
-                    break
-    return [part for part in path if part != "..."], reason
+def _metric(path: str, name: str, node: Node) -> Metric:
+    fields = node.mapping(path, _METRIC, _METRIC_OPTIONAL)
+    bounds = fields["range"].items(f"{path}.range")
+    if len(bounds) != 2:
+        fields["range"].refuse(f"{path}.range must be [lowest, highest]")
+    low, high = (bound.number(f"{path}.range") for bound in bounds)
+    if low >= high:
+        fields["range"].refuse(f"{path}.range goes from {low:g} to {high:g}; the lower bound comes first")
+    cadence, max_age = fields["cadence"].seconds(f"{path}.cadence"), fields["max_age"].seconds(f"{path}.max_age")
+    if max_age < cadence:
+        fields["max_age"].refuse(f"{path}.max_age is shorter than its cadence: no reading could ever raise an alert")
+    aggregate = fields["aggregate"].text(f"{path}.aggregate") if "aggregate" in fields else "mean"
+    if aggregate not in get_args(Aggregate):
+        fields["aggregate"].refuse(f"{path}.aggregate is '{aggregate}'; known: {', '.join(get_args(Aggregate))}")
+    names = {language: _names(f"{path}.{language}", fields[language]) for language in ("vi", "en")}
+    return Metric(
+        name,
+        fields["unit"].text(f"{path}.unit", 16),
+        low,
+        high,
+        cadence,
+        max_age,
+        {language: label for language, (label, _) in names.items()},
+        {language: short for language, (_, short) in names.items()},
+        fields["decimals"].integer(f"{path}.decimals", 0, 6) if "decimals" in fields else 0,
+        cast(Aggregate, aggregate),
+    )
+
+
+def _names(path: str, node: Node) -> tuple[str, str]:
+    """The long name and the short one."""
+    names = node.items(path)
+    if len(names) != 2:
+        node.refuse(f"{path} must be [long name, short name]")
+    return names[0].text(path, 100), names[1].text(path, SHORT_LENGTH)
+
+
+def _words(node: Node, name: str) -> dict[str, Node]:
+    """The words of a list, each once, with their places."""
+    found: dict[str, Node] = {}
+    for item in node.items(name):
+        word = item.text(f"an item of {name}")
+        if word in found:
+            item.refuse(f"{name} has '{word}' twice; keep one")
+        found[word] = item
+    return found
+
+
+def _check_name(place: Node, kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        place.refuse(f"'{name}' can't name a {kind}; use a-z, 0-9 and _, at most 40, a letter first")
