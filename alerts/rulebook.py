@@ -6,7 +6,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from alerts.rules import LoadedRule, Rule, decode_rule, encode_rule
+from alerts.rulefile import LoadedRule
+from alerts.rules import Rule, decode_rule, encode_rule
 from city.database import Connection
 
 REVISION: Final = "SELECT revision FROM rule_revision"

@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alerts import rulebook
-from alerts.rules import LoadedRule, Rule, RuleError, load_rules
+from alerts.rulefile import LoadedRule, RuleError, load_rules
+from alerts.rules import Rule
 from city.database import STORE_ERRORS, open_pool
 from city.sectors import Catalogue
 from city.settings import Settings

@@ -1,7 +1,8 @@
 """A small town for these tests: one sector with a few metrics, rules in short, and arrivals by the second."""
 
 from alerts.engine import Arrival, Engine, Tick
-from alerts.rules import Rule, parse_rules
+from alerts.rulefile import parse_rules
+from alerts.rules import Rule
 from alerts.transitions import Transition
 from city.events import Reading
 from city.sectors import Catalogue, CityInfo, Metric, Sector
