@@ -4,19 +4,20 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections.abc import AsyncIterator
 from typing import Final
 
 import asyncpg
 import structlog
-from city.sectors import Catalogue
-from city.zones import ZoneMap
 
 from city.database import failure, open_pool
 from city.decoding import Decoder
 from city.failpoint import hit
 from city.kafka import Batch, BrokerUnavailable, GroupConsumer, OffsetGone, TopicPartition, topic_for
 from city.metrics import serve_metrics
+from city.sectors import Catalogue
 from city.settings import Settings
+from city.zones import ZoneMap
 from ingest.decode import Opener
 from ingest.latest import Latest, Values
 from ingest.live import send_frames
@@ -69,15 +70,34 @@ class Worker:
 
     async def run(self) -> None:
         """Until told to stop; beside the records go the frames of `city.live` and the assets' last_seen."""
-        async with asyncio.TaskGroup() as tasks, self._consumer:
-            frames = tasks.create_task(send_frames(self._settings, self._latest, self._stop))
-            seen = tasks.create_task(self._keep_last_seen())
+        async with self._member(), asyncio.TaskGroup() as tasks:
+            aside = [
+                tasks.create_task(send_frames(self._settings, self._latest, self._stop)),
+                tasks.create_task(self._keep_last_seen()),
+            ]
             try:
                 with contextlib.suppress(StoppedError):
                     await self._carry()
             finally:
-                frames.cancel()
-                seen.cancel()
+                for task in aside:
+                    task.cancel()
+
+    @contextlib.asynccontextmanager
+    async def _member(self) -> AsyncIterator[None]:
+        """A member of the group while inside. Raises StoppedError when told to stop before a broker answers."""
+        connecting = asyncio.create_task(self._consumer.__aenter__())
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise StoppedError
+            await connecting
+            yield
+        finally:
+            connecting.cancel()
+            stopping.cancel()
+            await asyncio.gather(connecting, stopping, return_exceptions=True)
+            await self._consumer.close()
 
     async def _carry(self) -> None:
         """The way of the records; at the end the work in flight is finished, or given up if its database is away."""
@@ -87,8 +107,7 @@ class Worker:
                 if self._in_flight is not None and self._in_flight.done():
                     await self._written()
                 work = self._opener.open(self._ours(batches))
-                await self._placing.until_done(lambda work=work: self._series.place(work))  # type: ignore[misc]
-                work.close()
+                await self._place(work)
                 if work.parts:
                     await self._written()
                     self._in_flight = asyncio.create_task(self._write(work))
@@ -121,6 +140,11 @@ class Worker:
             owned.read_to = batch.next_offset
             ours.append((owned, batch))
         return ours
+
+    async def _place(self, work: Work) -> None:
+        """Allocate what is new; after this nothing of the work is refused any more."""
+        await self._placing.until_done(lambda: self._series.place(work))
+        work.close()
 
     async def _write(self, work: Work) -> None:
         """Commit the work, however long the database is away; a work that is void by then is dropped."""

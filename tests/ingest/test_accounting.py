@@ -1,6 +1,7 @@
 """Every offset ends in exactly one outcome, every reading is stored once, and the books say so."""
 
 import json
+from typing import Any
 
 from tests.ingest.conftest import City, event, now_us
 
@@ -84,8 +85,12 @@ async def test_reports_are_updated_by_newer_words_only(city: City) -> None:
     now = now_us()
 
     def told(time_us: int, **data: str) -> bytes:
-        fields = {"category": city.catalogue.sectors["traffic"].reports[0], "severity": "warning", "title": "Kẹt xe"}
-        return event("KX-1", time_us, kind="report", **{**fields, **data})
+        fields: dict[str, Any] = {
+            "category": city.catalogue.sectors["traffic"].reports[0],
+            "severity": "warning",
+            "title": "Kẹt xe",
+        }
+        return event("KX-1", time_us, kind="report", **(fields | data))
 
     async with city.worker():
         await city.publish(

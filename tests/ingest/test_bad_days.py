@@ -175,12 +175,14 @@ async def _trickle(city: City, now: int) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_worker_starts_before_its_servers_and_stops_without_them(settings: Settings) -> None:
-    nowhere = settings.model_copy(
-        update={"database_dsn": "postgresql://nobody@127.0.0.1:1/none", "kafka_bootstrap": "127.0.0.1:1"}
-    )
+@pytest.mark.parametrize("absent", ["database", "broker"])
+async def test_a_worker_waits_for_its_servers_and_stops_without_them(settings: Settings, absent: str) -> None:
+    nowhere = {
+        "database": {"database_dsn": "postgresql://nobody@127.0.0.1:1/none"},
+        "broker": {"kafka_bootstrap": "127.0.0.1:1"},
+    }
     stop = asyncio.Event()
-    worker = asyncio.create_task(run(nowhere, stop))
+    worker = asyncio.create_task(run(settings.model_copy(update=nowhere[absent]), stop))
     await asyncio.sleep(0.5)
     assert not worker.done()
     stop.set()
