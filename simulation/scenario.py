@@ -1,0 +1,148 @@
+"""What happens to the simulated city: each scenario is a set of curves over the seconds since it began."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A value over time, straight between the given (second, value) points and level before and after them."""
+
+    points: tuple[tuple[float, float], ...]
+
+    def at(self, second: float) -> float:
+        """The value at that second."""
+        if len(self.points) == 1:
+            return self.points[0][1]
+        times, values = zip(*self.points, strict=True)
+        return float(np.interp(second, times, values))
+
+
+def level(value: float) -> Curve:
+    """The same value for ever."""
+    return Curve(((0.0, value),))
+
+
+@dataclass(frozen=True)
+class StormPlan:
+    """A cell of rain: where it is strongest, how far it reaches, how strong it is when."""
+
+    lon: float
+    lat: float
+    radius_km: float
+    peak_mm_h: Curve
+    drift_km_h: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One story. What it does not name goes on as on an ordinary day."""
+
+    name: str
+    summary: str
+    storms: tuple[StormPlan, ...] = ()
+    showers: bool = True
+    """Whether ordinary afternoon showers come and go."""
+    hydrology_pace: float = 1.0
+    """How many times faster than in nature streets fill and drain."""
+    high_tide_after_s: float | None = None
+    """The tide is shifted so that high water comes so many seconds after the start."""
+    surge_m: Curve = field(default_factory=lambda: level(0.0))
+    flooded: dict[str, Curve] = field(default_factory=dict)
+    """Depth in cm that is given for single flood sensors."""
+    rush: Curve = field(default_factory=lambda: level(0.0))
+    """0: the hour's own traffic; 1: the whole city drives home at once."""
+    smog: Curve = field(default_factory=lambda: level(0.0))
+    """0: ordinary air; 1: the worst inversion."""
+    outbreak: Curve = field(default_factory=lambda: level(0.0))
+    """0: ordinary; 1: an epidemic at its height."""
+    silent: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Feeds (by source) that publish nothing from one second to another."""
+    clock_error_s: dict[str, Curve] = field(default_factory=dict)
+    """Feeds (by source) whose clock is so many seconds wrong."""
+    talk: Curve = field(default_factory=lambda: level(1.0))
+    """How much more than usual citizens call."""
+
+
+_KNOWN_STREET: Final = (106.7195, 10.7925)  # Nguyễn Hữu Cảnh
+_CENTRE: Final = (106.702, 10.790)
+
+WELCOME_SENSOR: Final = "FL-NGUYEN-HUU-CANH"
+
+CALM: Final = Scenario("calm", "An ordinary day: rush hours, an afternoon shower, nothing that alarms.")
+
+RUSH_HOUR: Final = Scenario(
+    "rush-hour",
+    "Everybody drives home at once: within minutes junctions jam and queues grow; it eases after an hour.",
+    rush=Curve(((0, 0), (60, 0.3), (240, 1.0), (3600, 1.0), (4500, 0.0))),
+    talk=Curve(((60, 1), (240, 3), (3600, 3), (4500, 1))),
+    showers=False,
+)
+
+FLOOD: Final = Scenario(
+    "flood",
+    "A downpour meets the high tide: rain, flooded streets, tide alarms I to III, jams, full emergency rooms.",
+    storms=(
+        StormPlan(
+            *_CENTRE,
+            radius_km=3.2,
+            peak_mm_h=Curve(((20, 0), (80, 60), (150, 105), (900, 110), (1500, 60), (1800, 8), (2100, 0))),
+            drift_km_h=(-1.5, 0.5),
+        ),
+    ),
+    showers=False,
+    hydrology_pace=12.0,
+    high_tide_after_s=700.0,
+    surge_m=Curve(((60, 0), (180, 0.12), (420, 0.42), (1500, 0.42), (2700, 0))),
+    talk=Curve(((90, 1), (240, 14), (1500, 10), (2400, 1))),
+)
+
+SMOG: Final = Scenario(
+    "smog",
+    "Still air traps fine dust: PM2.5 and the index rise over the whole city within minutes and stay high for an hour.",
+    smog=Curve(((30, 0), (300, 0.8), (600, 1.0), (3600, 1.0), (5400, 0))),
+    showers=False,
+    talk=Curve(((300, 1), (600, 2), (3600, 2), (5400, 1))),
+)
+
+OUTBREAK: Final = Scenario(
+    "outbreak",
+    "Dengue: ward after ward reports high weekly numbers, emergency rooms and intensive care fill.",
+    outbreak=Curve(((0, 0.6), (120, 0.8), (600, 1.0), (7200, 1.0), (14400, 0.3))),
+    talk=Curve(((120, 1), (600, 2))),
+)
+
+DEAD_FEED: Final = Scenario(
+    "dead-feed",
+    "After a minute all traffic detectors fall silent at once; after eleven they are back. A single noise network too.",
+    silent={"traffic": (60.0, 660.0), "noise": (120.0, 660.0)},
+)
+
+WRONG_CLOCK: Final = Scenario(
+    "wrong-clock",
+    "After a minute all hospitals report two hours late, and rain gauges send local time as if it were UTC (+7 h).",
+    clock_error_s={
+        "health": Curve(((60, 0), (60.001, -7200), (1260, -7200), (1260.001, 0))),
+        "rain": Curve(((60, 0), (60.001, 25_200), (1260, 25_200), (1260.001, 0))),
+    },
+)
+
+WELCOME: Final = Scenario(
+    "welcome",
+    "The demo's opening: a shower floods one street; an alert is raised within a minute and clears in three.",
+    storms=(
+        StormPlan(
+            *_KNOWN_STREET,
+            radius_km=1.4,
+            peak_mm_h=Curve(((0, 12), (15, 42), (80, 38), (150, 10), (240, 0))),
+        ),
+    ),
+    flooded={WELCOME_SENSOR: Curve(((0, 2), (4, 6), (12, 24), (34, 26), (42, 36), (76, 36), (104, 5), (180, 1)))},
+    talk=Curve(((0, 2), (20, 10), (100, 6), (240, 1))),
+)
+
+SCENARIOS: Final = {
+    scenario.name: scenario for scenario in (CALM, RUSH_HOUR, FLOOD, SMOG, OUTBREAK, DEAD_FEED, WRONG_CLOCK, WELCOME)
+}
