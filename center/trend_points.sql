@@ -1,6 +1,6 @@
 SELECT to_us(bucket) / 1000 AS ms,
        CASE $4
-           WHEN 'sum' THEN avg(sum / count) * cardinality($1)
+           WHEN 'sum' THEN avg(sum / count) * cardinality($1::integer[])
            WHEN 'max' THEN max(max)
            WHEN 'min' THEN min(min)
            ELSE sum(sum) / sum(count)
