@@ -1,10 +1,7 @@
 """`citywatch alerts`: the alert worker."""
 
-import asyncio
-import contextlib
-import signal
-
 from city.settings import Settings
+from citywatch.service import serve
 
 
 def alerts() -> None:
@@ -15,14 +12,4 @@ def alerts() -> None:
     """
     from alerts.worker import run
 
-    async def until_signalled() -> None:
-        stop = asyncio.Event()
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
-        await run(Settings(), stop)
-
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        uvloop.install()
-    asyncio.run(until_signalled())
+    serve(lambda stop: run(Settings(), stop))

@@ -1,14 +1,12 @@
 """`citywatch center`: serve the wall, the console, the REST API and the WebSocket."""
 
-import asyncio
-import signal
 from typing import Annotated
 
 import typer
-import uvloop
 
 from center.server import run
 from city.settings import Settings
+from citywatch.service import serve
 
 
 def center(
@@ -19,18 +17,10 @@ def center(
     given = {"center_host": host, "center_port": port}
     settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
     try:
-        uvloop.run(_serve(settings))
+        serve(lambda stop: run(settings, stop, on_listening=_announce))
     except OSError as error:
         typer.echo(f"{settings.center_host}:{settings.center_port} can't be listened on: {error.strerror}", err=True)
         raise typer.Exit(1) from error
-
-
-async def _serve(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(settings, stop, on_listening=_announce)
 
 
 def _announce(host: str, port: int) -> None:

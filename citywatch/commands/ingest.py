@@ -1,12 +1,9 @@
 """`citywatch ingest`: the ingest worker."""
 
-import asyncio
 import gc
-import signal
-
-import uvloop
 
 from city.settings import Settings
+from citywatch.service import serve
 
 
 def ingest() -> None:
@@ -17,15 +14,8 @@ def ingest() -> None:
 
     Example: CITYWATCH_METRICS_PORT=9101 citywatch ingest
     """
-    uvloop.run(_until_signalled())
-
-
-async def _until_signalled() -> None:
     from ingest.worker import run
 
     gc.freeze()  # what is loaded now stays; a batch makes no cycles, so seldom is often enough
     gc.set_threshold(50_000, 20, 20)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(Settings(), stop)
+    serve(lambda stop: run(Settings(), stop))

@@ -56,7 +56,10 @@ async def check(state: DemoState, port: int, arguments: list[str], *, until_clea
     process = None
     if not running:
         command = [sys.executable, "-m", "citywatch", "demo", "--port", str(port), *arguments]
-        process = await asyncio.create_subprocess_exec(*command, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *command, start_new_session=True, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+    relay = asyncio.create_task(_relay(process, steps))
     try:
         ended = asyncio.create_task(_ended_early(process))
         watching = asyncio.create_task(_watch(running or port, steps, until_cleared=until_cleared))
@@ -68,8 +71,16 @@ async def check(state: DemoState, port: int, arguments: list[str], *, until_clea
         if process is not None and process.returncode is None:
             process.send_signal(signal.SIGTERM)
             await process.wait()
+        await relay
     steps.say(f"check failed: {problem}" if problem else "check passed")
     return 1 if problem else 0
+
+
+async def _relay(process: asyncio.subprocess.Process | None, steps: Steps) -> None:
+    """Print the demo's own lines, whole ones, between those of the check."""
+    if process is not None and process.stdout is not None:
+        async for line in process.stdout:
+            steps.say(line.decode(errors="replace").rstrip())
 
 
 async def _ended_early(process: asyncio.subprocess.Process | None) -> str:

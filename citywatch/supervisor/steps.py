@@ -1,14 +1,16 @@
 """What the demo prints: each step and how long it took."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
+from typing import Final
 
-WIDTH = 34
+WIDTH: Final = 34
 
 
 class Steps:
-    """Prints a line a step; `quiet` prints nothing."""
+    """Prints a line a step."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
@@ -16,14 +18,17 @@ class Steps:
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
         """The step's name when it starts, its seconds when it is done, `failed` when it raises."""
-        print(f"{name:<{WIDTH}} ", end="", flush=True)
+        head = f"{name:<{WIDTH}} "
+        if sys.stdout.isatty():  # a pipe gets whole lines
+            print(head, end="", flush=True)
+            head = ""
         began = time.monotonic()
         try:
             yield
         except BaseException:
-            print(f"failed after {time.monotonic() - began:.1f} s", flush=True)
+            print(f"{head}failed after {time.monotonic() - began:.1f} s", flush=True)
             raise
-        print(f"{time.monotonic() - began:6.1f} s", flush=True)
+        print(f"{head}{time.monotonic() - began:6.1f} s", flush=True)
 
     def say(self, text: str = "") -> None:
         """A line of its own."""
