@@ -1,0 +1,66 @@
+"""Newly stored latest values reach `city.live` soon, each series' newest once a frame, and old ones never."""
+
+import json
+import time
+
+import numpy as np
+
+from city.kafka import LIVE, GroupConsumer, TopicPartition
+from ingest.latest import Latest
+from tests.ingest.conftest import City, event, now_us
+
+
+async def test_frames_carry_what_is_new(city: City) -> None:
+    now = now_us()
+
+    async def from_start(partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    got: dict[int, tuple[int, float]] = {}
+    async with city.worker(), GroupConsumer(city.settings, "watch", [LIVE], on_assigned=from_start) as live:
+        await city.publish([event("VVK-1", now + i, {"speed_kmh": i}) for i in range(50)], partition=0)
+        await city.until_total(50)
+        await city.publish([event("VVK-1", now - 5, {"speed_kmh": 99}), event("VVK-1", now + 49, {"speed_kmh": 49})])
+        await city.publish([event("VVK-1", now + 60, {"speed_kmh": 60})])
+        await city.until_total(53)
+        deadline = time.monotonic() + 20
+        while (now + 60, 60.0) not in got.values():
+            assert time.monotonic() < deadline
+            for batch in await live.getmany(100, 0.5):
+                for record in batch.records:
+                    for series, at, value in json.loads(record.value or b""):
+                        assert at > got.get(series, (0, 0.0))[0], "never older than what was sent"
+                        got[series] = (at, value)
+    assert got == {await city.pool.fetchval("SELECT id FROM series"): (now + 60, 60.0)}
+
+
+def test_latest_keeps_the_newest_of_each_series() -> None:
+    latest = Latest()
+    latest.offer(np.array([3, 3, 5000]), np.array([10, 20, 7]), np.array([1.0, 2.0, 3.0]))
+    latest.offer(np.array([3, 5000]), np.array([15, 9]), np.array([9.0, 4.0]))
+    sent = latest.take_unsent()
+    assert (sent.series.tolist(), sent.time.tolist(), sent.value.tolist()) == ([3, 5000], [20, 9], [2.0, 4.0])
+    assert len(latest.take_unsent().series) == 0
+    seen = latest.take_unseen()
+    assert seen.series.tolist() == [3, 5000]
+    latest.put_back_unseen(seen)
+    assert latest.take_unseen().series.tolist() == [3, 5000]
+    latest.offer(np.array([], np.int64), np.array([], np.int64), np.array([]))
+
+
+async def test_last_seen_is_the_newest_event(city: City) -> None:
+    from ingest.series import Series
+
+    now = now_us()
+    async with city.worker():
+        await city.publish([event("VVK-1", now, {"speed_kmh": 1})])
+        await city.until_total(1)
+    series = await city.pool.fetchval("SELECT id FROM series")
+    latest = Latest()
+    latest.offer(np.array([series]), np.array([now + 1_000_000]), np.array([1.0]))
+    await Series(city.pool, city.catalogue).flush_last_seen(latest)
+    assert await city.pool.fetchval("SELECT to_us(last_seen) FROM asset") == now + 1_000_000
+    latest.offer(np.array([series]), np.array([now + 2_000_000]), np.array([1.0]))
+    latest._time[series] = now
+    await Series(city.pool, city.catalogue).flush_last_seen(latest)
+    assert await city.pool.fetchval("SELECT to_us(last_seen) FROM asset") == now + 1_000_000
