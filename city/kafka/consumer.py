@@ -160,7 +160,7 @@ class GroupConsumer:
             if batches or left <= 0:
                 return batches
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, _TAKE_AGAIN_S)):
                     await self._activity.wait()
 
     def _take(self, limit: int) -> list[Batch]:
@@ -228,6 +228,8 @@ class GroupConsumer:
             for tp in self._to_revoke:
                 self._fetcher.partitions.pop(tp, None)
                 self._fetcher.gone_at.pop(tp, None)
+                with contextlib.suppress(KeyError):  # nothing was read of it
+                    metrics.LAG.remove(self._group, tp.topic, str(tp.partition))
             revoked = sorted(self._to_revoke)
             if self._on_revoked is not None:
                 await self._on_revoked(revoked)
@@ -293,7 +295,7 @@ class GroupConsumer:
         coordinator, self._coordinator = self._coordinator, None
         if coordinator is None:
             return
-        with contextlib.suppress(TimeoutError, remote.KafkaError, asyncio.CancelledError):
+        with contextlib.suppress(TimeoutError, remote.KafkaError):
             async with asyncio.timeout(_LEAVE_S):
                 await coordinator.close()
         for task in (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task):

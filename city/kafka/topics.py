@@ -17,6 +17,7 @@ DEADLETTERS: Final = "city.deadletters"
 
 _PARTITIONS: Final = 6
 _TIMESTAMP_TYPE: Final = "message.timestamp.type"
+_MESSAGE_BYTES: Final = "1048588"  # Kafka's own default, whatever the cluster's is: a batch is read whole into memory
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,10 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, plans: list[To
             plan.name,
             plan.partitions,
             settings.replication_factor,
-            topic_configs={_TIMESTAMP_TYPE: "LogAppendTime" if plan.log_append_time else "CreateTime"},
+            topic_configs={
+                _TIMESTAMP_TYPE: "LogAppendTime" if plan.log_append_time else "CreateTime",
+                "max.message.bytes": _MESSAGE_BYTES,
+            },
         )
         for plan in plans
     ]
