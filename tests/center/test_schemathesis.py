@@ -1,0 +1,45 @@
+"""schemathesis against the running service: generated requests, good and bad, find no answer that the document denies.
+
+CITYWATCH_SCHEMATHESIS_EXAMPLES sets how many requests an operation gets (default 40, about a minute).
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.center.conftest import Running, raise_alert
+from tests.center.test_live_values import READING, REPORT, new_series, now_us
+
+SEED = "20261122"
+EXAMPLES = os.environ.get("CITYWATCH_SCHEMATHESIS_EXAMPLES", "40")
+MAX_S = 280
+
+
+@pytest.mark.slow
+async def test_schemathesis_finds_nothing(center: Running, db: asyncpg.Connection, tmp_path: Path) -> None:
+    series = await new_series(db, "VVK-1", zone="26740")
+    await db.execute(READING, now_us(), series, 30.0)
+    await db.execute(REPORT, "r-1", "26740")
+    await raise_alert(db, 1)
+    process = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"{center.url}/openapi.json",
+        f"--seed={SEED}",
+        f"--max-examples={EXAMPLES}",
+        "--workers=1",
+        "--phases=examples,coverage,fuzzing,stateful",
+        "--generation-database=none",
+        "--no-color",
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={**os.environ, "NO_PROXY": "*", "no_proxy": "*"},
+    )
+    async with asyncio.timeout(MAX_S):
+        output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()[-12_000:]
