@@ -50,8 +50,8 @@ class Flood(Measuring):
 
     @property
     def distress(self) -> float:
-        """0: no street is flooded; 1: two fifths or more are."""
-        return min(1.0, 2.5 * float(np.mean(self.depth_cm > 15)))
+        """0: no street is flooded; 1: a sixth or more are."""
+        return min(1.0, 6 * float(np.mean(self.depth_cm > 15)))
 
     def advance(self, moment: Moment, weather: Weather) -> list[Event]:
         """Let water come and go; the readings that are due."""

@@ -53,13 +53,13 @@ class Hospitals(Measuring):
     def advance(self, moment: Moment, distress: float) -> list[Event]:
         """The readings that are due; distress: how much of the city is flooded, 0 to 1."""
         scenario, second = moment.scenario, moment.second
-        towards = 1.7 * distress + 1.9 * scenario.outbreak.at(second) + 0.7 * scenario.smog.at(second)
+        towards = 1.5 * distress + 1.9 * scenario.outbreak.at(second) + 0.7 * scenario.smog.at(second)
         self.pressure += (towards - self.pressure) * (1 - float(np.exp(-moment.seconds / _RESPONDS_S)))
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
             return []
         load = np.maximum(0.05, moment.local.share(EMERGENCIES) + self.pressure + self._arrivals.step(who))
-        icu = np.clip(self._icu_free_pct[who] - 13 * self.pressure + self._icu.step(who), 0, 100)
+        icu = np.clip(self._icu_free_pct[who] - 9 * self.pressure + self._icu.step(who), 0, 100)
         columns: dict[str, tuple[Floats, int]] = {
             "er_arrivals_ph": (self._busiest_ph[who] * load, 0),
             "er_wait_min": (10 + 15 * load**2, 0),
@@ -89,7 +89,7 @@ class Ambulances(Measuring):
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
             return []
-        on_the_way = self._cars[who] * (0.2 + 0.15 * moment.local.share(EMERGENCIES) + 0.3 * pressure)
+        on_the_way = self._cars[who] * (0.2 + 0.15 * moment.local.share(EMERGENCIES) + 0.2 * pressure)
         free = np.clip(np.round(self._cars[who] - on_the_way - self._wander.step(who)), 0, self._cars[who])
         minutes = 7 + 4 * moment.local.driving + 40 * jam + 3 * pressure
         columns = {"ambulances_free": (free, 0), "response_min": (np.full(len(who), minutes), 1)}

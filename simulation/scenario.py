@@ -87,7 +87,7 @@ FLOOD: Final = Scenario(
     storms=(
         StormPlan(
             *_CENTRE,
-            radius_km=3.2,
+            radius_km=2.6,
             peak_mm_h=Curve(((20, 0), (80, 60), (150, 105), (900, 110), (1500, 60), (1800, 8), (2100, 0))),
             drift_km_h=(-1.5, 0.5),
         ),
@@ -95,7 +95,7 @@ FLOOD: Final = Scenario(
     showers=False,
     hydrology_pace=12.0,
     high_tide_after_s=700.0,
-    surge_m=Curve(((60, 0), (180, 0.12), (420, 0.42), (1500, 0.42), (2700, 0))),
+    surge_m=Curve(((40, 0), (90, 0.14), (420, 0.15), (470, 0.25), (640, 0.26), (700, 0.36), (1500, 0.36), (2400, 0))),
     talk=Curve(((90, 1), (240, 14), (1500, 10), (2400, 1))),
 )
 

@@ -10,7 +10,7 @@ from simulation.flood import Flood
 from simulation.instruments import Floats, Indices, Instruments, Surveyor
 from simulation.weather import Weather
 
-_NEAR_KM: Final = 0.6
+_NEAR_KM: Final = 0.35
 _JAM_KMH: Final = 13.0
 _FREE_AGAIN_KMH: Final = 17.0
 _QUEUE_S: Final = 120.0
@@ -58,7 +58,7 @@ class Traffic(Measuring):
         speed = np.maximum(self._free_kmh[who] / (1 + 0.9 * ratio**4) * passable, 0.8)
         flow = self._capacity_vph[who] * np.minimum(ratio, 1 - 0.3 * np.clip(ratio - 1, 0, 1)) * passable
         crowding = np.minimum(100.0, 11 * flow / self._capacity_vph[who] * self._free_kmh[who] / speed)
-        queue = self._grow_queues(who, ratio / passable)
+        queue = self._grow_queues(who, ratio + 0.7 * (1 - passable))
         self._note_jams(who, when, speed)
         jammed = self._jammed_since[who] >= 0
         minutes = np.where(jammed, (when - self._jammed_since[who]) / 60e6, 0.0)
@@ -73,12 +73,12 @@ class Traffic(Measuring):
         return self.readings(moment, who, when, columns)
 
     def _passable(self, who: Indices) -> Floats:
-        """1: dry; towards 0.06 as water beside the detector stalls motorcycles (25 cm) and cars (40 cm)."""
+        """1: dry; towards 0.12 as water beside the detector stalls motorcycles (25 cm) and cars (40 cm)."""
         depth = np.where(self._under_water[who], self._flood.depth_cm[self._water[who]], 0.0)
-        return np.asarray(np.clip(1 - (depth - 8) / 30, 0.06, 1.0), dtype=np.float64)
+        return np.asarray(np.clip(1 - (depth - 8) / 30, 0.12, 1.0), dtype=np.float64)
 
     def _grow_queues(self, who: Indices, ratio: Floats) -> Floats:
-        towards = 520 * np.minimum(np.maximum(ratio - 0.95, 0.0), 2.0)
+        towards = 640 * np.minimum(np.maximum(ratio - 0.95, 0.0), 2.0)
         share = 1 - np.exp(-self.instruments.cadence_us / 1e6 / _QUEUE_S)
         self._queue_m[who] += (towards - self._queue_m[who]) * share
         return self._queue_m[who]
