@@ -139,5 +139,5 @@ def settings(database: str, fresh_broker: str) -> Settings:
         broker="embedded" if BROKER == "embedded" else "kafka",
         center_port=0,
         log_format="console",
-        _env_file=None,  # type: ignore[call-arg]
+        _env_file=None,
     )

@@ -25,6 +25,9 @@ PARTITION_BYTES_MOST: Final = 64 * 1024 * 1024
 BUFFER_BYTES: Final = 16 * 1024 * 1024
 """Of fetched and not yet taken responses; nothing more is fetched above it."""
 PARTITION_BUFFER: Final = 2 * 1024 * 1024
+MOST_PATIENCE_MS: Final = 500
+"""The embedded broker hands out only what it finds within the wait, so a reader that is behind and gets nothing waits
+longer each time, up to this."""
 _OWN_CONNECTION: Final = 7  # a fetch that waits holds its connection; nothing else may queue behind it
 _FULL_PAUSE_S: Final = 0.05
 
@@ -74,6 +77,7 @@ class Fetcher:
         self._reader = LogReader(client)
         self._group = group
         self._max_wait_ms = max_wait_ms
+        self._patience_ms: dict[int, int] = {}
         self._on_ready = on_ready
         self._wake = asyncio.Event()
         self._connections: dict[int, object] = {}
@@ -153,7 +157,7 @@ class Fetcher:
             for state in self._fetchable()
             if self._client.cluster.leader_for_partition(state.tp) == node
         )
-        wait_ms = 1 if full else self._max_wait_ms
+        wait_ms = max(1 if full else self._max_wait_ms, self._patience_ms.get(node, 0))
         topics: dict[str, list[tuple[int, int, int]]] = {}
         versions: dict[TopicPartition, object] = {}
         for state in states:
@@ -180,6 +184,8 @@ class Fetcher:
             if state_now is None or state_now.version is not versions.get(tp):
                 continue
             got |= await self._receive(state_now, part)
+        starved = not got and any(state.reach is not None and state.end > state.reach for state in states)
+        self._patience_ms[node] = min(wait_ms * 2 + 10, MOST_PATIENCE_MS) if starved else 0
         self._on_ready()
         if full and not got:
             self._not_before[node] = time.monotonic() + _FULL_PAUSE_S

@@ -19,6 +19,8 @@ from city.settings import Settings
 READ_COMMITTED: Final = 1
 _EARLIEST: Final = -2
 _PROBE_BYTES: Final = 1024 * 1024
+_PROBE_WAITS_MS: Final = (20, 100, 500, 2_000)
+"""The embedded broker hands out only what it finds within the wait: nothing, when a log is long and the wait short."""
 
 
 class FetchedPart(NamedTuple):
@@ -80,17 +82,22 @@ class LogReader:
         """What stands at `offset` now, to be compared with `Batch.last_hash`; None when nothing does."""
         if offset < 0:
             return None
-        try:
-            part = await self._fetch(tp, offset, _PROBE_BYTES)
-        except remote.OffsetOutOfRangeError:
-            return None
-        if offset >= part.end:
-            return None
+        for wait_ms in _PROBE_WAITS_MS:
+            try:
+                part = await self._fetch(tp, offset, _PROBE_BYTES, wait_ms)
+            except remote.OffsetOutOfRangeError:
+                return None
+            if offset >= part.end:
+                return None
+            if part.data:
+                break
+        else:
+            raise BrokerUnavailable(f"{tp.topic}/{tp.partition} has a record at {offset} but does not hand it out")
         unpacker = Unpacker(part.data, offset, end=part.end, aborted=part.aborted, inflater=Inflater())
         return unpacker.identity() or None
 
-    async def _fetch(self, tp: TopicPartition, offset: int, max_bytes: int) -> FetchedPart:
-        request = FetchRequest(1, 0, max_bytes, READ_COMMITTED, [(tp.topic, [(tp.partition, offset, max_bytes)])])
+    async def _fetch(self, tp: TopicPartition, offset: int, max_bytes: int, wait_ms: int = 1) -> FetchedPart:
+        request = FetchRequest(wait_ms, 0, max_bytes, READ_COMMITTED, [(tp.topic, [(tp.partition, offset, max_bytes)])])
         answer = await self._of_leader(tp, request)
         ((_, part),) = fetched_parts(answer)
         _check(tp, part.error)

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from center.server import run
 from city.settings import Settings
 from citywatch.service import serve
 
@@ -13,7 +12,13 @@ def center(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: CITYWATCH_CENTER_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,
 ) -> None:
-    """Serve screens, scripts and publishers without Kafka, until SIGTERM or Ctrl-C."""
+    """Serve screens, scripts and publishers without Kafka, until SIGTERM or Ctrl-C.
+
+    Settings come from the environment, such as CITYWATCH_DATABASE_DSN and CITYWATCH_CENTER_PORT. Start as many as you
+    like behind one address: each has only caches.
+    """
+    from center.server import run
+
     given = {"center_host": host, "center_port": port}
     settings = Settings().model_copy(update={name: value for name, value in given.items() if value is not None})
     try:
@@ -24,4 +29,4 @@ def center(
 
 
 def _announce(host: str, port: int) -> None:
-    typer.echo(f"center listens on http://{host}:{port}")
+    print(f"center listens on http://{host}:{port}", flush=True)

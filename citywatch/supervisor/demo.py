@@ -14,7 +14,7 @@ from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from citywatch.embedded.postgres import EmbeddedPostgres
-from citywatch.embedded.process import EmbeddedError
+from citywatch.embedded.process import EmbeddedError, can_bind
 from citywatch.supervisor import logfile
 from citywatch.supervisor.backlog import backlog
 from citywatch.supervisor.child import Child, run_once
@@ -24,6 +24,7 @@ from citywatch.supervisor.steps import Steps
 from citywatch.supervisor.watch import wait_for
 
 DATABASE: Final = "citywatch"
+KAFKA_PORT: Final = 9092
 ALERTS_SETTLE_SECONDS: Final = 1.0
 LAST_DRAIN_SECONDS: Final = 5.0
 WATCH_SECONDS: Final = 1.0
@@ -48,7 +49,8 @@ class Demo:
         self.options = options
         self.steps = Steps()
         self.postgres = EmbeddedPostgres(state.postgres, log=state.logs / "postgres.log")
-        self.broker = EmbeddedBroker(log=state.logs / "broker.log")
+        port = KAFKA_PORT if can_bind(KAFKA_PORT) else 0
+        self.broker = EmbeddedBroker(port=port, log=state.logs / "broker.log")
         self.settings = Settings()
         self.renewals = 0
         self.started = False
@@ -148,6 +150,7 @@ Everything runs since {self.steps.seconds:.1f} s.
   wall      {base}/wall          for the screen of the operations centre
   console   {base}/              the same with hands
   API       {base}/docs          and {base}/metrics
+  Kafka     {self.broker.bootstrap:<28}          for publishers
 Try: watch the wall; within a minute the welcome scenario raises its first alert, within four it clears.
      `make demo SCENARIO=flood` (after a stop) floods the city. README.md shows how to publish an event of your own.
 Stop: Ctrl-C, or `make demo-stop`. The data stays in {self.state.directory}; `make demo-reset` forgets it.
