@@ -163,9 +163,7 @@ class FixtureCenter:
                 continue
             beat += 1
             if beat % 2 == 0:
-                await self._broadcast(
-                    {"type": "heartbeat", "server_time": stamp(), "alerts_through": self.scene.seq}
-                )
+                await self._broadcast({"type": "heartbeat", "server_time": stamp(), "alerts_through": self.scene.seq})
             self._live_seq += 1
             await self._broadcast(
                 {

@@ -1,4 +1,4 @@
-"""Believable states of the city for the browser tests: a calm evening, the flood of the visual direction, a dead feed."""
+"""Believable states of the city for the browser tests: a calm evening, heavy rain at high tide, a dead feed."""
 
 import itertools
 import json
@@ -217,9 +217,7 @@ class Scene:
     def fresh_values(self) -> list[list[float]]:
         """Each series that is not silent, a moment ago."""
         now = int(time.time() * 1000) - 400
-        return [
-            [row[0], now, 1.0] for row in self.series if row[0] not in self._silent and row[1] not in self._dead
-        ]
+        return [[row[0], now, 1.0] for row in self.series if row[0] not in self._silent and row[1] not in self._dead]
 
     def fresh_sectors(self) -> list[Json]:
         """The sectors whose figures came again, without trends, as center sends them."""
@@ -272,7 +270,9 @@ class Scene:
             spread = math.sqrt(place["area_km2"]) / 111 * 0.3
             lon = place["lon"] + self._random.uniform(-spread, spread)
             lat = place["lat"] + self._random.uniform(-spread, spread)
-            sector, metric = [("traffic", "speed_kmh"), ("environment", "noise_db"), ("health", "er_arrivals_ph")][i % 3]
+            sector, metric = [("traffic", "speed_kmh"), ("environment", "noise_db"), ("health", "er_arrivals_ph")][
+                i % 3
+            ]
             series.append([i + 1, sector, f"S-{i:04}", metric, place["code"], round(lon, 5), round(lat, 5)])
             if i % 20 == 3 or place["code"] in mute:
                 silent.add(i + 1)
@@ -309,7 +309,7 @@ def calm() -> Scene:
 
 
 def flood() -> Scene:
-    """Heavy rain meets the tide: the picture of the visual direction."""
+    """Heavy rain meets the tide."""
     scene = Scene()
     for name, now, severity in (
         ("speed_kmh", 18.4, "critical"),
@@ -335,12 +335,36 @@ def flood() -> Scene:
     scene.open(
         scene.alert("Triều vượt báo động III", sai_gon, age_s=192, asset="PA-01"),
         scene.alert("Ngập hơn 40 cm", thanh_my_tay, age_s=167, **flood_cm),
-        scene.alert("Tốc độ sụt mạnh", gia_dinh, value=7, limit=12, state="acknowledged", owner="Hương", age_s=390, **slow),
+        scene.alert(
+            "Tốc độ sụt mạnh", gia_dinh, value=7, limit=12, state="acknowledged", owner="Hương", age_s=390, **slow
+        ),
         scene.alert("Mưa rất to", scene.named("Bình Lợi Trung"), state="acknowledged", owner="Quân", age_s=665, **rain),
         scene.alert("Mưa rất to", scene.named("Bình Thạnh"), state="acknowledged", owner="Quân", age_s=660, **rain),
-        scene.alert("Nguồn tiếng ồn im lặng", scene.named("Tân Bình"), state="acknowledged", owner="IT trực", age_s=860, **noise),
-        scene.alert("Kẹt xe kéo dài", scene.named("Cầu Kiệu"), value=22, limit=20, severity="warning", state="acknowledged", owner="Quân", age_s=121, **(slow | {"unit": "ph", "comparison": ">", "metric": "congested_min"})),
-        scene.alert("Bơm chạy dự phòng", scene.named("Nhiêu Lộc"), value=2, limit=1, severity="warning", state="returned_unacknowledged", age_s=41, metric="pump", unit="máy"),
+        scene.alert(
+            "Nguồn tiếng ồn im lặng", scene.named("Tân Bình"), state="acknowledged", owner="IT trực", age_s=860, **noise
+        ),
+        scene.alert(
+            "Kẹt xe kéo dài",
+            scene.named("Cầu Kiệu"),
+            value=22,
+            limit=20,
+            severity="warning",
+            state="acknowledged",
+            owner="Quân",
+            age_s=121,
+            **(slow | {"unit": "ph", "comparison": ">", "metric": "congested_min"}),
+        ),
+        scene.alert(
+            "Bơm chạy dự phòng",
+            scene.named("Nhiêu Lộc"),
+            value=2,
+            limit=1,
+            severity="warning",
+            state="returned_unacknowledged",
+            age_s=41,
+            metric="pump",
+            unit="máy",
+        ),
         scene.alert("Mưa to", scene.named("An Hội Tây"), state="acknowledged", owner="Quân", age_s=700, **rain),
     )
     scene.city["reports"] = [
@@ -359,8 +383,14 @@ def crowded() -> Scene:
     for i in range(40):
         scene.open(scene.alert("Mưa rất to", core[i * 2], severity="warning", age_s=30 + i * 7, **rain))
     for i in range(7):
-        scene.open(scene.alert("Ngập hơn 40 cm", core[i * 3 + 1], metric="flood_cm", unit="cm", value=41 + i, limit=40, age_s=60 + i))
-    scene.open(scene.alert("Đê bao bị tràn", scene.named("An Khánh"), severity="emergency", value=1.91, limit=1.9, age_s=20))
+        scene.open(
+            scene.alert(
+                "Ngập hơn 40 cm", core[i * 3 + 1], metric="flood_cm", unit="cm", value=41 + i, limit=40, age_s=60 + i
+            )
+        )
+    scene.open(
+        scene.alert("Đê bao bị tràn", scene.named("An Khánh"), severity="emergency", value=1.91, limit=1.9, age_s=20)
+    )
     scene.open(scene.alert("Cảnh báo nguồn ngoài", scene.named("Tân Mỹ"), severity="catastrophic", age_s=15))
     scene.city["statistics"] = {"alarms_hour": 58, "alarms_10min": 49}
     scene.city["stage"] = {"level": 4, "name": both("Nguy cấp", "Critical"), "since": stamp(300)}

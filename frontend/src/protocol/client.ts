@@ -28,7 +28,8 @@ export interface ChannelSink {
 
 export interface LinkState {
   phase: 'connecting' | 'open' | 'waiting';
-  /** Local ms when the server was last heard; before the first time, when the client was started. */
+  /** Local ms when the server last said anything but hello (a server that only greets tells nothing about the city);
+   *  before the first time, when the client was started. */
   heardAt: number;
   everHeard: boolean;
   /** Local ms when an announced restart should be over. */
@@ -143,6 +144,7 @@ export class Client {
     }
     const now = this.options.time.now();
     this.watch();
+    if (message.type !== 'hello') this.setLink({ heardAt: now, everHeard: true });
     switch (message.type) {
       case 'hello':
         this.options.clock.heard(Date.parse(message.server_time), now);
@@ -173,7 +175,6 @@ export class Client {
         // A newer server may say more than this page understands.
         break;
     }
-    this.setLink({ heardAt: now, everHeard: true });
   }
 
   private greeted(epoch: string): void {

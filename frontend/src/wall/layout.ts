@@ -12,10 +12,12 @@ export interface Layout {
   incidentRows: number;
   reportRows: number;
   sectorRows: number;
-  /** What the header and the sector rows leave out when type is large. */
+  /** Whether a sector's foot has room; another figure is worth more. */
+  sectorFoot: boolean;
+  /** Whether the sector rows have room for trend lines. */
   trends: boolean;
-  weather: boolean;
-  rates: boolean;
+  /** The header has room for one line only, and leaves out rates, weather and the oldest feed. */
+  compact: boolean;
 }
 
 export function layoutFor(query: URLSearchParams): Layout {
@@ -28,10 +30,10 @@ export function layoutFor(query: URLSearchParams): Layout {
     alertRows: rows(640 - 44 * type, 84),
     incidentRows: rows(304 - 44 * type, 84),
     reportRows: rows(304 - 44 * type, 84),
-    sectorRows: rows(309 - 6 - 80 * type, 74),
+    sectorRows: rows(309 - 6 - (type > 1 ? 40 : 80) * type, 74),
+    sectorFoot: type === 1,
     trends: type < 1.25,
-    weather: type < 1.1,
-    rates: type < 1.3,
+    compact: type > 1.1,
   };
 }
 
