@@ -53,7 +53,7 @@ class Producer:
             "compression_type": compression,
             "linger_ms": linger_ms,
             "max_batch_size": batch_bytes,
-            "enable_idempotence": settings.broker == "kafka",
+            "enable_idempotence": False,  # an idempotent one would try for ever: nobody would learn that it is unknown
         }
         self._producer: AIOKafkaProducer | None = None
 
