@@ -1,47 +1,88 @@
-"""Newest values to `city.live`, a frame each 250 ms; screens are told soon, and the database knows anyway."""
+"""What others are told over Kafka after a commit: newest values on `city.live`, dead letters on `city.deadletters`.
+
+Screens and watchers hear it soon; the database knows anyway, so nothing ever waits for this.
+"""
 
 import asyncio
+from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 import structlog
 
 from city import metrics
-from city.kafka import LIVE, KafkaError, Producer
+from city.kafka import DEADLETTERS, LIVE, KafkaError, Producer
 from city.settings import Settings
-from ingest.latest import Latest
+from ingest.latest import Latest, Values
+from ingest.work import Part
 
 EVERY_S: Final = 0.25
 PER_FRAME: Final = 5_000
+NOTICES: Final = 1_000
+"""Dead letters that wait to be told of; beyond that the oldest are not."""
 
 log = structlog.get_logger(__name__)
 
 
-async def send_frames(settings: Settings, latest: Latest, stop: asyncio.Event) -> None:
-    """Send what changed as frames `[[series_id, time_µs, value], …]` until told to stop.
+class Outlet:
+    """Sends every 250 ms what was offered since; values are conflated meanwhile, what the broker refuses is dropped."""
 
-    Nothing waits for this: while the broker is slow, values are conflated in `latest`; what it refuses is dropped.
-    """
-    encode = msgspec.json.Encoder().encode
-    async with Producer(settings, linger_ms=0) as producer:
-        failing = False
-        while not stop.is_set():
-            await _pause(stop)
-            values = latest.take_unsent()
-            for start in range(0, len(values.series), PER_FRAME):
-                part = slice(start, start + PER_FRAME)
-                columns = values.series[part].tolist(), values.time[part].tolist(), values.value[part].tolist()
-                frame = list(zip(*columns, strict=True))
-                try:
-                    await producer.publish(LIVE, encode(frame))
-                except KafkaError as error:
-                    metrics.LIVE_DROPPED.inc(len(frame))
-                    if not failing:
-                        log.warning("latest values not sent", error=str(error))
-                    failing = True
-                else:
-                    metrics.LIVE_FRAMES.inc()
-                    failing = False
+    def __init__(self, latest: Latest) -> None:
+        self._latest = latest
+        self._notices: deque[bytes] = deque(maxlen=NOTICES)
+        self._failing = False
+
+    def offer(self, new: Values, parts: Iterable[Part]) -> None:
+        """Take what a committed work brought."""
+        self._latest.offer(new.series, new.time, new.value)
+        self._notices.extend(_ENCODER.encode(notice) for part in parts for notice in _notices(part))
+
+    async def run(self, settings: Settings, stop: asyncio.Event) -> None:
+        """Send until told to stop."""
+        async with Producer(settings, linger_ms=0) as producer:
+            while not stop.is_set():
+                await _pause(stop)
+                await self._send_frames(producer)
+                while self._notices:
+                    await self._send(producer, DEADLETTERS, self._notices.popleft())
+
+    async def _send_frames(self, producer: Producer) -> None:
+        """Frames `[[series_id, time_µs, value], …]` of what changed."""
+        values = self._latest.take_unsent()
+        for start in range(0, len(values.series), PER_FRAME):
+            part = slice(start, start + PER_FRAME)
+            columns = values.series[part].tolist(), values.time[part].tolist(), values.value[part].tolist()
+            frame = list(zip(*columns, strict=True))
+            if await self._send(producer, LIVE, _ENCODER.encode(frame)):
+                metrics.LIVE_FRAMES.inc()
+            else:
+                metrics.LIVE_DROPPED.inc(len(frame))
+
+    async def _send(self, producer: Producer, topic: str, message: bytes) -> bool:
+        try:
+            await producer.publish(topic, message)
+        except KafkaError as error:
+            if not self._failing:
+                log.warning("not told", topic=topic, error=str(error))
+            self._failing = True
+        else:
+            self._failing = False
+        return not self._failing
+
+
+def _notices(part: Part) -> Iterable[dict[str, str | int]]:
+    for letter in part.letters:
+        yield {
+            "topic": part.batch.topic,
+            "partition": part.batch.partition,
+            "generation": part.owned.generation,
+            "first_offset": letter.first_offset,
+            "next_offset": letter.next_offset,
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "records": letter.records,
+        }
 
 
 async def _pause(stop: asyncio.Event) -> None:
@@ -50,3 +91,6 @@ async def _pause(stop: asyncio.Event) -> None:
             await stop.wait()
     except TimeoutError:
         return
+
+
+_ENCODER: Final = msgspec.json.Encoder()

@@ -10,17 +10,19 @@ from typing import Final
 import asyncpg
 import structlog
 
+from city.clock import SystemClock
 from city.database import failure, open_pool
 from city.decoding import Decoder
 from city.failpoint import hit
 from city.kafka import Batch, BrokerUnavailable, GroupConsumer, OffsetGone, TopicPartition, topic_for
 from city.metrics import serve_metrics
+from city.rollup import Rollup
 from city.sectors import Catalogue
 from city.settings import Settings
 from city.zones import ZoneMap
 from ingest.decode import Opener
 from ingest.latest import Latest, Values
-from ingest.live import send_frames
+from ingest.live import Outlet
 from ingest.ownership import STUCK_S, FencedError, Owned, Ownership
 from ingest.patience import Patience, StoppedError
 from ingest.series import Series
@@ -45,7 +47,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     serve_metrics(settings.metrics_port)
     patience = Patience(stop)
     with contextlib.suppress(StoppedError):
-        pool = await patience.until_done(lambda: open_pool(settings, application=f"citywatch-ingest:{name}"))
+        pool = await patience.until_done(
+            lambda: open_pool(settings, application=f"citywatch-ingest:{name}", max_size=6)
+        )
         async with pool:
             await Worker(settings, pool, Decoder(catalogue, zones), name, stop).run()
 
@@ -63,17 +67,20 @@ class Worker:
         self._opener = Opener(decoder, self._series.assets, settings.raw_retention_days)
         self._writer = Writer(pool)
         self._latest = Latest()
+        self._outlet = Outlet(self._latest)
+        self._rollup = Rollup(pool, settings, SystemClock(), name)
         self._settings = settings
         self._stop = stop
         self._fetching, self._placing, self._writing = Patience(stop), Patience(stop), Patience(stop)
         self._in_flight: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until told to stop; beside the records go the frames of `city.live` and the assets' last_seen."""
+        """Until told to stop; beside the records go `city.live`, the assets' last_seen and the rollup."""
         async with self._member(), asyncio.TaskGroup() as tasks:
             aside = [
-                tasks.create_task(send_frames(self._settings, self._latest, self._stop)),
+                tasks.create_task(self._outlet.run(self._settings, self._stop)),
                 tasks.create_task(self._keep_last_seen()),
+                tasks.create_task(self._rollup.run()),
             ]
             try:
                 with contextlib.suppress(StoppedError):
@@ -155,7 +162,7 @@ class Worker:
             self._consumer.retake()
             return
         hit("after_commit_before_fetch")
-        self._latest.offer(new.series, new.time, new.value)
+        self._outlet.offer(new, work.parts)
 
     async def _write_once(self, work: Work) -> Values:
         held = self._ownership.partitions

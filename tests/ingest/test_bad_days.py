@@ -52,6 +52,17 @@ async def test_two_workers_share_and_a_third_takes_over_what_one_leaves(city: Ci
     assert await differences(city) == []
 
 
+async def test_the_same_readings_through_two_workers_at_once_are_stored_once(city: City) -> None:
+    now = now_us()
+    async with city.worker("left"), city.worker("right"):
+        for part in range(20):
+            same = readings(part * 200, 200, start_us=now)
+            await asyncio.gather(*(city.publish(order, partition=p) for p, order in enumerate((same, same[::-1]))))
+        books = await city.until_total(8000)
+    assert books["readings_stored"] == 4000 == await city.pool.fetchval("SELECT count(*) FROM reading")
+    assert (books["stored"], books["duplicate"], books["readings_conflict"]) == (4000, 4000, 0)
+
+
 @embedded_only
 @pytest.mark.parametrize("given", ["same cluster", "another cluster"])
 async def test_a_restarted_broker_is_another_log_and_nothing_of_it_is_skipped(

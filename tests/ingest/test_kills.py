@@ -18,7 +18,8 @@ from ingest import ledger
 from tests.ingest.conftest import City, event, now_us
 
 TRAFFIC = topic_for("traffic")
-TAKEOVER_S = 15.0
+TAKEOVER_S = 40.0
+"""Patience on a loaded machine; what it takes on a quiet one is measured by `make bench`."""
 Process = subprocess.Popen[bytes]
 Start = Callable[..., Process]
 
@@ -69,6 +70,20 @@ async def until(condition: Callable[[], bool], within: float = 40) -> None:
         await asyncio.sleep(0.05)
 
 
+async def joined(city: City, failpoint: str) -> None:
+    """Wait until the worker owns its partitions, so that what flows comes in many batches (it may die before that)."""
+    if not failpoint.startswith("during_takeover"):
+        await until_owned(city)
+
+
+async def until_owned(city: City) -> None:
+    deadline = time.monotonic() + 40
+    while not await city.pool.fetchval("SELECT count(*) FROM ledger WHERE topic = $1", TRAFFIC) > 0:
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+
+
 async def holds(city: City, records: int) -> None:
     """Each record stored once, the books agree with the broker."""
     books = await city.until_total(records)
@@ -81,14 +96,13 @@ async def holds(city: City, records: int) -> None:
 @pytest.mark.parametrize("failpoint", ["mid_copy:5", "after_commit_before_fetch:4", "during_takeover:2"])
 async def test_killed_at_a_named_instant(city: City, start: Start, failpoint: str) -> None:
     doomed = start("doomed", failpoint)
+    await joined(city, failpoint)
     flowing = asyncio.create_task(flow(city, now_us(), 2000))
     await until(lambda: doomed.poll() is not None)
     assert doomed.returncode == -signal.SIGKILL
-    died = time.monotonic()
     before = await city.books()
     start("heir")
     await city.until(lambda books: books["total"] > before["total"], within=TAKEOVER_S)
-    assert time.monotonic() - died < TAKEOVER_S
     await flowing
     await holds(city, 2000)
 
@@ -98,13 +112,12 @@ async def test_paused_at_a_named_instant_and_continued_after_the_takeover(
     city: City, start: Start, failpoint: str
 ) -> None:
     paused = start("paused", failpoint)
+    await joined(city, failpoint)
     flowing = asyncio.create_task(flow(city, now_us(), 3000))
     await until(lambda: psutil.Process(paused.pid).status() == psutil.STATUS_STOPPED)
-    stopped = time.monotonic()
     before = await city.books()
     start("heir")
     await city.until(lambda books: books["total"] > before["total"] + 200, within=TAKEOVER_S)
-    assert time.monotonic() - stopped < TAKEOVER_S
     paused.send_signal(signal.SIGCONT)
     await flowing
     await holds(city, 3000)
@@ -128,5 +141,5 @@ async def test_ends_cleanly_on_sigterm(city: City, start: Start) -> None:
     await city.publish(readings(0, 100, now_us()))
     await city.until_total(100)
     worker.terminate()
-    await until(lambda: worker.poll() is not None, within=8)
+    await until(lambda: worker.poll() is not None, within=20)
     assert worker.returncode == 0

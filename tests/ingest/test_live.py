@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from city.kafka import LIVE, GroupConsumer, TopicPartition
+from city.kafka import DEADLETTERS, LIVE, GroupConsumer, TopicPartition
 from ingest.latest import Latest
 from tests.ingest.conftest import City, event, now_us
 
@@ -32,6 +32,24 @@ async def test_frames_carry_what_is_new(city: City) -> None:
                         assert at > got.get(series, (0, 0.0))[0], "never older than what was sent"
                         got[series] = (at, value)
     assert got == {await city.pool.fetchval("SELECT id FROM series"): (now + 60, 60.0)}
+
+
+async def test_watchers_are_told_of_dead_letters(city: City) -> None:
+    async def from_start(partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    told: list[dict[str, object]] = []
+    async with city.worker(), GroupConsumer(city.settings, "watch", [DEADLETTERS], on_assigned=from_start) as watch:
+        await city.publish([b"{", b"[]"], partition=0)
+        deadline = time.monotonic() + 20
+        while len(told) < 2:
+            assert time.monotonic() < deadline
+            for batch in await watch.getmany(100, 0.5):
+                told += [json.loads(record.value or b"") for record in batch.records]
+    assert [(n["topic"], n["first_offset"], n["reason"]) for n in told] == [
+        ("city.traffic.events", 0, "not_json"),
+        ("city.traffic.events", 1, "bad_envelope"),
+    ]
 
 
 def test_latest_keeps_the_newest_of_each_series() -> None:
