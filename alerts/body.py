@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from city.zones import ZoneMap
 
 from alerts.feed import FEED_DEAD
 from alerts.rules import Rule
@@ -12,6 +11,7 @@ from alerts.system import SYSTEM
 from alerts.transitions import Transition
 from city.sectors import Sector
 from city.timestamps import format_time
+from city.zones import ZoneMap
 
 Json = dict[str, object]
 
@@ -34,6 +34,8 @@ def change(transition: Transition, rules: Mapping[str, Rule], sector: Sector, zo
         body = {**_identity(transition), **_meaning(transition, rules, sector), **body, **_untouched()}
     elif transition.rule_version:
         body["rule_version"] = transition.rule_version
+        if transition.rule in SYSTEM:
+            body |= _named(transition, sector)
     return Change(transition.kind, transition.alert_id, transition.event_time, body)
 
 
@@ -55,8 +57,7 @@ def _meaning(transition: Transition, rules: Mapping[str, Rule], sector: Sector) 
     text = SYSTEM.get(transition.rule)
     if text is not None:
         return {
-            "title": text.title_for(sector),
-            "short": text.short_for(sector),
+            **_named(transition, sector),
             "unit": text.unit,
             "consequence": text.consequence,
             "response": list(text.response),
@@ -73,6 +74,12 @@ def _meaning(transition: Transition, rules: Mapping[str, Rule], sector: Sector) 
         "respond_within_s": rule.respond_within_s if rule else None,
         "team": rule.team if rule else None,
     }
+
+
+def _named(transition: Transition, sector: Sector) -> Json:
+    """Titles of a built-in rule; a feed that is dead in part is told by what it measures."""
+    text, metric = SYSTEM[transition.rule], sector.metrics.get(transition.metric)
+    return {"title": text.title_for(sector, metric), "short": text.short_for(sector), "metric": transition.metric}
 
 
 def _varying(transition: Transition, zones: ZoneMap) -> Json:

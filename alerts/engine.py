@@ -10,12 +10,12 @@ from typing import Final
 import msgspec
 
 from alerts import feed as feeds
-from alerts.feed import FEED_DEAD, FUTURE_QUIET_US, SERIES_LIMIT, WRONG_CLOCK, Feed
+from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK, Feed
 from alerts.rules import SEVERITIES, Rule
-from alerts.series import UNWATCHED, US, Asset, Plan, Series
+from alerts.series import UNWATCHED, US, Asset, Instruments, Plan, Series
 from alerts.threshold import Progress, Threshold
 from alerts.transitions import Kind, Place, Transition, alert_id
-from city.events import Reading, Refusal, Report
+from city.events import FUTURE_TOLERANCE_US, Reading, Refusal, Report
 from city.sectors import Catalogue
 
 ENGINE_VERSION: Final = 1
@@ -66,6 +66,7 @@ class Engine:
         self.rules: dict[str, Rule] = {}
         self._limit = catalogue.sectors[sector].series_limit
         self._plans: dict[str, Plan] = {}
+        self.kinds: dict[tuple[str, ...], Instruments] = {}
         self._metrics: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._zoned = False
         self._plan(rules)
@@ -77,8 +78,7 @@ class Engine:
         out: list[Transition] = []
         assets = self.assets
         feed = self.feed
-        cadence = feed.cadence_us
-        alive = False
+        now = tick.time
         for arrival in arrivals:
             event = arrival.event
             if type(event) is not Reading:
@@ -103,21 +103,9 @@ class Engine:
                         self._evaluate(asset, series, time, value, age <= series.plan.max_age_us, out)
             if age > asset.fresh_us or asset.stale_since or feed.future_since:
                 self._watch_clock(asset, arrival, age, out)
-            if not alive:
-                alive = True
-                if feed.dead_since:
-                    self._revive(arrival.record_time, out)
-                    cadence = asset.cadence_us
-            if asset.cadence_us < cadence:
-                cadence = asset.cadence_us
-        if alive:
-            feed.arrived = tick.time
-            feed.cadence_us = cadence
-        elif tick.at_end:
-            died = feed.death(tick.time)
-            if died is not None:
-                feed.dead_since = died
-                out.append(self._system("raised", FEED_DEAD, died, died))
+            asset.kind.heard = now
+        if feed.level or tick.at_end:
+            self._listen(tick, out)
         return out
 
     def resume(self, now: int) -> None:
@@ -161,7 +149,7 @@ class Engine:
             (SERIES_LIMIT, feed.full_since),
         ):
             if since:
-                found[rule, self.sector] = OpenAlert(rule, self.sector, feeds.severity(rule), since)
+                found[rule, self.sector] = OpenAlert(rule, self.sector, self._severity(rule), since)
         return found
 
     def adopt(self, truth: Iterable[OpenAlert], now: int) -> list[Transition]:
@@ -191,7 +179,7 @@ class Engine:
         }
 
     def _meet(self, reading: Reading) -> Asset:
-        asset = Asset(reading.asset, Place(reading.zone, reading.location), {})
+        asset = Asset(reading.asset, Place(reading.zone, reading.location), {}, Instruments("", 0))
         if self.series < self._limit:
             self.assets[reading.asset] = asset
         return asset
@@ -232,9 +220,26 @@ class Engine:
         asset.series[plan.metric] = series
         metrics = tuple(asset.series)
         asset.metrics = self._metrics.setdefault(metrics, metrics)
+        self._join(asset)
         asset.fresh_us = min(asset.fresh_us, plan.max_age_us)
         asset.cadence_us = min(asset.cadence_us, plan.cadence_us)
         self.series += 1
+
+    def _join(self, asset: Asset) -> None:
+        """Count the asset among those that measure what it measures."""
+        asset.kind.assets -= 1
+        heard = asset.kind.heard
+        key = tuple(sorted(asset.metrics))
+        kind = self.kinds.get(key)
+        if kind is None:
+            fastest = min((self._plans[metric] for metric in key), key=lambda plan: (plan.cadence_us, plan.metric))
+            kind = self.kinds[key] = Instruments(fastest.metric, fastest.cadence_us)
+        kind.assets += 1
+        kind.heard = max(kind.heard, heard)
+        asset.kind = kind
+        for other, left in list(self.kinds.items()):
+            if not left.assets:
+                del self.kinds[other]
 
     def bind(self, asset: Asset, series: Series) -> None:
         """Attach the rules that watch this asset where it is, and those whose alert on it is open."""
@@ -333,11 +338,30 @@ class Engine:
             and event.reason == "future_time"
             and self.feed.refuse_future(arrival.record_time)
         ):
-            self._accuse(FUTURE, arrival.record_time, 0, out)
+            self._accuse(FUTURE, arrival.record_time, -FUTURE_TOLERANCE_US, out)
 
-    def _revive(self, record_time: int, out: list[Transition]) -> None:
-        since, self.feed.dead_since = self.feed.dead_since, 0
-        out.append(self._system("cleared", FEED_DEAD, since, max(record_time, since)))
+    def _listen(self, tick: Tick, out: list[Transition]) -> None:
+        feed = self.feed
+        level, since, kind = feeds.listen(self.kinds.values(), feed, tick.time, tick.at_end)
+        before = feed.level
+        if level == before or not self.kinds:
+            return
+        feed.level = level
+        raised_at = feed.dead_since = (feed.dead_since or since) if level else feed.dead_since
+        steps: dict[tuple[bool, bool], Kind] = {(True, False): "raised", (True, True): "escalated"}
+        what = steps.get((level > before, bool(before))) or ("eased" if level else "cleared")
+        metric = kind.metric if kind is not None and level == feeds.PARTLY else ""
+        pulse = feeds.pulse_us(kind) / US if kind is not None else 0.0
+        when = raised_at if what == "raised" else max(tick.time, raised_at)
+        severity = self._severity(FEED_DEAD, level or before)
+        if not level:
+            feed.dead_since = 0
+        out.append(self._system(what, FEED_DEAD, raised_at, when, pulse, pulse, metric=metric, severity=severity))
+
+    def _severity(self, rule: str, level: int | None = None) -> str:
+        """Of a built-in rule: a feed that is wholly dead is critical, everything else a warning."""
+        dead = (self.feed.level if level is None else level) == feeds.DEAD
+        return "critical" if rule == FEED_DEAD and dead else "warning"
 
     def _watch_clock(self, asset: Asset, arrival: Arrival, age: int, out: list[Transition]) -> None:
         feed = self.feed
@@ -371,7 +395,8 @@ class Engine:
         if not feed.wrong_since:
             feed.wrong_since = record_time
             where = self.assets.get(asset)
-            out.append(self._system("raised", WRONG_CLOCK, record_time, record_time, age / US, asset=where))
+            limit = where.fresh_us / US if where is not None else FUTURE_TOLERANCE_US / US
+            out.append(self._system("raised", WRONG_CLOCK, record_time, record_time, age / US, limit, where))
 
     def _acquit(self, asset: str, record_time: int, out: list[Transition]) -> None:
         feed = self.feed
@@ -385,16 +410,13 @@ class Engine:
         rule: str,
         raised_at: int,
         time: int,
-        value: float | None = None,
-        limit: float | None = None,
+        value: float = 0.0,
+        limit: float = 0.0,
         asset: Asset | None = None,
+        metric: str = "",
+        severity: str = "",
     ) -> Transition:
-        pulse = self.feed.pulse_us / US
-        metric = {FEED_DEAD: "feed_silence_s", WRONG_CLOCK: "feed_age_s", SERIES_LIMIT: "series"}[rule]
-        if value is None:
-            value = pulse if kind == "raised" else 0.0
-        if limit is None:
-            limit = pulse if rule == FEED_DEAD else (asset.fresh_us / US if asset is not None else FUTURE_QUIET_US / US)
+        metric = metric or {FEED_DEAD: "feed_silence_s", WRONG_CLOCK: "feed_age_s", SERIES_LIMIT: "series"}[rule]
         return Transition(
             kind=kind,
             alert_id=alert_id(rule, self.sector, raised_at),
@@ -404,7 +426,7 @@ class Engine:
             sector=self.sector,
             asset=asset.name if asset is not None else None,
             place=asset.place if asset is not None else Place(),
-            severity=feeds.severity(rule),
+            severity=severity or self._severity(rule),
             metric=metric,
             value=value,
             limit=limit,
@@ -418,7 +440,9 @@ class Engine:
     def _forget(self, rule: str, group: str) -> None:
         feed = self.feed
         if rule == FEED_DEAD:
-            feed.dead_since = 0
+            feed.level = feed.dead_since = 0
+            for kind in self.kinds.values():
+                kind.dead = 0
         elif rule == WRONG_CLOCK:
             feed.wrong_since, feed.wrong = 0, {}
         elif rule == SERIES_LIMIT:
@@ -436,6 +460,9 @@ class Engine:
         if alert.rule in feeds.SYSTEM_RULES:
             if alert.rule == FEED_DEAD:
                 feed.dead_since = alert.raised_at
+                feed.level = feeds.DEAD if alert.severity == "critical" else feeds.PARTLY
+                for kind in self.kinds.values():
+                    kind.dead = kind.dead or (alert.raised_at if kind.heard < alert.raised_at else 0)
             elif alert.rule == WRONG_CLOCK:
                 feed.wrong_since = feed.future_since = feed.future_last = alert.raised_at
                 feed.wrong = {FUTURE: 0}
@@ -447,7 +474,7 @@ class Engine:
             return False
         asset = self.assets.get(alert.asset)
         if asset is None:
-            asset = self.assets[alert.asset] = Asset(alert.asset, alert.place, {})
+            asset = self.assets[alert.asset] = Asset(alert.asset, alert.place, {}, Instruments("", 0))
         series = asset.series.get(rule.metric)
         if series is None:
             plan = self._plans[rule.metric]

@@ -1,58 +1,54 @@
 """What is watched of a whole sector, by built-in rules: that its feed lives, that its clocks are right, that it fits.
 
-- *feed dead*: every asset silent for three cadences, as the worker's ticks tell, counted only while every partition is
-  read to its end and only since this worker watches; one alert a sector however many assets fall silent.
+- *feed dead*: all instruments of a kind (assets that measure the same) silent for three cadences, as the worker's ticks
+  tell, counted only while every partition is read to its end and only since this worker watches. One alert a sector,
+  however many assets fall silent: a warning while other kinds are heard, critical when none is.
 - *wrong clock*: an asset whose readings have for a minute (or three cadences) been older than their max_age by a steady
   amount, or a minute of readings refused because they come from the future. A backfill or the burst after an
   outage is no wrong clock: there the age changes faster than time passes.
 - *series limit*: more series than the catalogue allows; those beyond are not evaluated, and that is said.
 """
 
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
+
+from alerts.series import Instruments
 
 FEED_DEAD: Final = "system-feed-dead"
 WRONG_CLOCK: Final = "system-wrong-clock"
 SERIES_LIMIT: Final = "system-series-limit"
 SYSTEM_RULES: Final = (FEED_DEAD, WRONG_CLOCK, SERIES_LIMIT)
 
-NEVER: Final = 1 << 60
 SILENT_CADENCES: Final = 3
 LEAST_SILENCE_US: Final = 15_000_000
+FEW_ASSETS: Final = 3
+"""Fewer than these falling silent are silent sensors, not a dead feed."""
+SLOW_US: Final = 600_000_000
+"""A cadence beyond this says nothing about whether a sector is heard."""
 STEADY_US: Final = 60_000_000
 FUTURE_QUIET_US: Final = 300_000_000
 FUTURE_REFUSALS: Final = 3
 
+ALIVE, PARTLY, DEAD = 0, 1, 2
+
 
 class Feed(msgspec.Struct):
-    """State of one sector's feed; times in µs. `arrived` and `watched_since` are tick times, the others record times.
+    """State of one sector's feed. `level` is ALIVE, PARTLY or DEAD, as was last told.
 
-    `cadence_us` is the shortest cadence of any asset heard since the feed last came to life.
+    Times in µs: `dead_since` and `watched_since` are tick times, the others record times.
     """
 
-    cadence_us: int = NEVER
-    arrived: int = 0
-    watched_since: int = 0
+    level: int = ALIVE
     dead_since: int = 0
+    watched_since: int = 0
     wrong: dict[str, int] = {}
     wrong_since: int = 0
     future_since: int = 0
     future_last: int = 0
     future_count: int = 0
     full_since: int = 0
-
-    @property
-    def pulse_us(self) -> int:
-        """How long the feed may be silent."""
-        return max(SILENT_CADENCES * self.cadence_us, LEAST_SILENCE_US)
-
-    def death(self, now: int) -> int | None:
-        """The tick time at which silence became death, if it has by `now` and was not known before."""
-        if self.dead_since or not self.arrived or self.cadence_us == NEVER:
-            return None
-        died = max(self.arrived, self.watched_since) + self.pulse_us
-        return died if now >= died else None
 
     def refuse_future(self, record_time: int) -> bool:
         """Book a reading refused because it comes from the future; True when that has lasted."""
@@ -67,9 +63,30 @@ class Feed(msgspec.Struct):
         return record_time - self.future_last > FUTURE_QUIET_US
 
 
-def severity(rule: str) -> str:
-    """Severity of a built-in rule: a dead feed is critical, the others are warnings."""
-    return "critical" if rule == FEED_DEAD else "warning"
+def pulse_us(kind: Instruments) -> int:
+    """How long this kind may be silent."""
+    return max(SILENT_CADENCES * kind.cadence_us, LEAST_SILENCE_US)
+
+
+def listen(kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool) -> tuple[int, int, Instruments | None]:
+    """Judge every kind at tick time `now`: how dead the sector's feed is, since when, and the largest dead kind.
+
+    Nothing dies unless `at_end`; a kind that was heard since it died lives again.
+    """
+    for kind in kinds:
+        if kind.dead and kind.heard >= kind.dead:
+            kind.dead = 0
+        died = max(kind.heard, feed.watched_since) + pulse_us(kind)
+        if at_end and not kind.dead and now >= died:
+            kind.dead = died
+    dead = [kind for kind in kinds if kind.dead]
+    many = [kind for kind in dead if kind.assets >= FEW_ASSETS]
+    fast = [kind for kind in kinds if kind.cadence_us <= SLOW_US] or list(kinds)
+    silent = bool(fast) and all(kind.dead for kind in fast)
+    if not silent and not many:
+        return ALIVE, 0, None
+    told = dead if silent else many
+    return DEAD if silent else PARTLY, min(k.dead for k in told), max(told, key=lambda k: (k.assets, k.metric))
 
 
 def steady(since: int, first_age: int, record_time: int, age: int, cadence_us: int) -> bool | None:

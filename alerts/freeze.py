@@ -15,7 +15,7 @@ import numpy as np
 from alerts.engine import ENGINE_VERSION, Engine
 from alerts.feed import Feed
 from alerts.rules import Rule
-from alerts.series import UNWATCHED, Asset, Series
+from alerts.series import UNWATCHED, Asset, Instruments, Series
 from alerts.threshold import Progress
 from alerts.transitions import Place
 from city.sectors import Catalogue
@@ -31,6 +31,10 @@ FrozenAsset = tuple[str, Place, tuple[str, ...], int, int]
 """Name, place, metrics in the order met, and the run of stale readings."""
 
 
+Kind = tuple[tuple[str, ...], int, int]
+"""Metrics of a kind of instruments, when it was last heard, since when it is dead."""
+
+
 class FrozenState(msgspec.Struct, array_like=True, frozen=True):
     """Everything that a step may read, as of one instant between two steps."""
 
@@ -40,6 +44,7 @@ class FrozenState(msgspec.Struct, array_like=True, frozen=True):
     times: list[int]
     stands: list[tuple[str, str, list[Stand]]]
     feed: Feed
+    kinds: list[Kind]
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -47,6 +52,7 @@ class _Head(msgspec.Struct, array_like=True):
     sector: str
     stands: list[tuple[str, str, list[Stand]]]
     feed: Feed
+    kinds: list[Kind]
     times: bytes
     assets: list[bytes]
 
@@ -75,6 +81,7 @@ def freeze(engine: Engine) -> FrozenState:
                 if series.progress
             ],
             msgspec.structs.replace(engine.feed, wrong=dict(engine.feed.wrong)),
+            [(metrics, kind.heard, kind.dead) for metrics, kind in engine.kinds.items()],
         )
     finally:
         if collecting:
@@ -86,7 +93,9 @@ def encode(state: FrozenState) -> bytes:
     pack = msgspec.msgpack.Encoder(order="deterministic").encode
     chunks = [pack(state.assets[start : start + CHUNK]) for start in range(0, len(state.assets), CHUNK)]
     times = np.array(state.times, dtype="<i8").tobytes()
-    return zlib.compress(pack(_Head(state.engine, state.sector, state.stands, state.feed, times, chunks)), 1)
+    return zlib.compress(
+        pack(_Head(state.engine, state.sector, state.stands, state.feed, state.kinds, times, chunks)), 1
+    )
 
 
 def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
@@ -107,10 +116,22 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
     stands = {(asset, metric): held for asset, metric, held in head.stands}
     for name, place, metrics, stale_since, stale_age in assets:
-        asset = engine.assets[name] = Asset(name, place, {}, stale_since=stale_since, stale_age=stale_age)
+        asset = engine.assets[name] = Asset(
+            name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age
+        )
         for metric in metrics:
             _thaw_series(engine, asset, metric, next(times), stands.get((name, metric), []))
+    _thaw_kinds(engine, head.kinds)
     return engine
+
+
+def _thaw_kinds(engine: Engine, kinds: list[Kind]) -> None:
+    """In the order in which they were met, not in that of the assets."""
+    made = dict(engine.kinds)
+    engine.kinds.clear()
+    for metrics, heard, dead in kinds:
+        kind = engine.kinds[metrics] = made[metrics]
+        kind.heard, kind.dead = heard, dead
 
 
 def _stand(rule: str, stand: Progress) -> Stand:

@@ -55,6 +55,20 @@ UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)
 """Stands for every series that no rule watches: no reading is newer than it."""
 
 
+class Instruments(msgspec.Struct, gc=False):
+    """Assets that measure the same metrics: one feed among those of a sector, as far as readings can tell.
+
+    `heard` and `dead` are tick times (µs): of the last step that brought a reading, and since when the feed counts as
+    dead (0 = it lives).
+    """
+
+    metric: str
+    cadence_us: int
+    assets: int = 0
+    heard: int = 0
+    dead: int = 0
+
+
 class Asset(msgspec.Struct, gc=False):
     """One asset of the sector.
 
@@ -66,6 +80,7 @@ class Asset(msgspec.Struct, gc=False):
     name: str
     place: Place
     series: dict[str, Series]
+    kind: Instruments
     metrics: tuple[str, ...] = ()
     fresh_us: int = 1 << 62
     cadence_us: int = 1 << 62

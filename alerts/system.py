@@ -5,11 +5,11 @@ from typing import Final
 import msgspec
 
 from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
-from city.sectors import Sector
+from city.sectors import Metric, Sector
 
 
 class SystemText(msgspec.Struct, frozen=True):
-    """What a built-in rule says; {vi} and {en} stand for the sector's short names."""
+    """What a built-in rule says; {sector} stands for the sector's short name."""
 
     title: dict[str, str]
     short: dict[str, str]
@@ -17,9 +17,12 @@ class SystemText(msgspec.Struct, frozen=True):
     response: tuple[dict[str, str], ...]
     unit: str
 
-    def title_for(self, sector: Sector) -> dict[str, str]:
-        """The title with the sector's name in it."""
-        return _filled(self.title, sector)
+    def title_for(self, sector: Sector, metric: Metric | None = None) -> dict[str, str]:
+        """The title with the sector's name in it, and the metric's where only that is concerned."""
+        titles = _filled(self.title, sector)
+        if metric is None:
+            return titles
+        return {language: f"{title} ({metric.label[language]})" for language, title in titles.items()}
 
     def short_for(self, sector: Sector) -> dict[str, str]:
         """The short title with the sector's short name in it."""
@@ -32,7 +35,7 @@ def _filled(texts: dict[str, str], sector: Sector) -> dict[str, str]:
 
 SYSTEM: Final[dict[str, SystemText]] = {
     FEED_DEAD: SystemText(
-        title={"vi": "Mất toàn bộ dữ liệu: {sector}", "en": "Feed dead: {sector}"},
+        title={"vi": "Mất dữ liệu: {sector}", "en": "Feed dead: {sector}"},
         short={"vi": "Mất dữ liệu {sector}", "en": "{sector} feed dead"},
         consequence={
             "vi": "Màn hình không còn thấy tình hình của ngành này; cảnh báo mới sẽ không xuất hiện",

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.engine import Arrival, Engine, Tick
@@ -13,32 +13,38 @@ from alerts.transitions import Transition
 from city.events import Refusal
 from tests.alerts.town import ALL, START, US, at, engine, town
 
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
+
 LEVELS = st.sampled_from([-2.5, -1.6, -1.45, -1.4, 0.0, 1.44, 1.45, 1.5, 1.52, 1.6, 1.61, 2.0])
 RAINS = st.sampled_from([0.0, 50.0, 51.0, 100.0, 101.0])
 
 
-@st.composite
-def arrivals(draw: st.DrawFn) -> list[Arrival]:
+MOMENTS = st.tuples(
+    st.sampled_from([0.0, 1.0, 10.0, 30.0, 60.0, 60.0, 120.0, 301.0, 4000.0]),
+    st.sampled_from([0.0, 0.0, 0.0, 1.0, 61.0, 301.0, 25_200.0, -60.0]),
+    st.sampled_from("ABC"),
+    st.sampled_from([None, "1", "2"]),
+    LEVELS,
+    st.one_of(st.none(), RAINS),
+    st.integers(0, 9),
+)
+
+
+def arrivals() -> st.SearchStrategy[list[Arrival]]:
     """Up to 60 records of three assets over hours: out of order, repeated, stale, from the future."""
+    return st.lists(MOMENTS, min_size=1, max_size=60).map(recorded)
+
+
+def recorded(moments: list[tuple[float, float, str, str | None, float, float | None, int]]) -> list[Arrival]:
     now = 0.0
-    drawn: list[Arrival] = []
-    for offset in range(draw(st.integers(1, 60))):
-        now += draw(st.sampled_from([0.0, 1.0, 10.0, 30.0, 60.0, 60.0, 120.0, 301.0, 4000.0]))
-        age = draw(st.sampled_from([0.0, 0.0, 0.0, 1.0, 61.0, 301.0, 25_200.0, -60.0]))
-        asset = draw(st.sampled_from(["A", "B", "C"]))
-        values = draw(
-            st.one_of(
-                st.fixed_dictionaries({"level_m": LEVELS}),
-                st.fixed_dictionaries({"level_m": LEVELS, "rain_mm_h": RAINS}),
-                st.just({}),
-            )
-        )
-        if values:
-            one = at(now, asset, age, draw(st.sampled_from([None, "1", "2"])), **values)
-        else:
-            one = Arrival(START + round(now * US), Refusal("future_time", ""))
-        drawn.append(Arrival(one.record_time, one.event, 0, offset))
-    return drawn
+    records: list[Arrival] = []
+    for offset, (pause, age, asset, zone, level, rain, future) in enumerate(moments):
+        now += pause
+        values = {"level_m": level} if rain is None else {"level_m": level, "rain_mm_h": rain}
+        one = at(now, asset, age, zone, **values)
+        event = one.event if future else Refusal("future_time", "")
+        records.append(Arrival(START + round(now * US), event, 0, offset))
+    return records
 
 
 cuts = st.lists(st.integers(0, 60), max_size=8)
@@ -57,11 +63,13 @@ def one_by_one(records: list[Arrival]) -> list[Transition]:
     return run(engine(), [[record] for record in records])
 
 
+@patient
 @given(arrivals(), cuts)
 def test_batching_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
     assert run(engine(), pieces(records, at_cuts)) == one_by_one(records)
 
 
+@patient
 @given(arrivals(), cuts)
 def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
     subject = engine()
@@ -74,8 +82,8 @@ def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival]
     assert seen == one_by_one(records)
 
 
+@patient
 @given(arrivals(), cuts, cuts, st.integers(0, 8))
-@settings(max_examples=150)
 def test_replaying_the_journal_gives_the_same_engine(
     records: list[Arrival], journalled: list[int], fetched: list[int], snapshot_after: int
 ) -> None:
@@ -100,6 +108,7 @@ def test_replaying_the_journal_gives_the_same_engine(
     assert encode(freeze(replay._engine)) == encode(freeze(live))
 
 
+@patient
 @given(arrivals())
 def test_every_story_is_well_formed(records: list[Arrival]) -> None:
     """An alert is raised once, escalated or eased, cleared at most once; one is open at a time for one cause."""
@@ -123,6 +132,7 @@ def test_every_story_is_well_formed(records: list[Arrival]) -> None:
     }
 
 
+@patient
 @given(arrivals(), st.permutations(["A", "B", "C"]))
 def test_assets_do_not_disturb_each_other(records: list[Arrival], order: list[str]) -> None:
     """The alerts of one asset are the same whatever the other assets send in between."""
@@ -131,6 +141,7 @@ def test_assets_do_not_disturb_each_other(records: list[Arrival], order: list[st
     assert [one for one in one_by_one(alone) if not one.rule.startswith("system-")] == whole
 
 
+@patient
 @given(arrivals())
 def test_adopting_the_open_alerts_of_another_engine_gives_the_same_open_alerts(records: list[Arrival]) -> None:
     subject = engine()

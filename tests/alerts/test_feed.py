@@ -1,8 +1,9 @@
 """A dead feed, a wrong clock and too many series are each one system alert, and data that is merely old is none."""
 
 from alerts.engine import Arrival
+from alerts.freeze import encode, freeze, thaw
 from city.events import Refusal
-from tests.alerts.town import START, US, at, engine, feed, tick, told
+from tests.alerts.town import ALL, START, US, at, engine, feed, tick, told, town
 
 
 def test_thousands_of_silent_sensors_are_one_alert() -> None:
@@ -33,7 +34,7 @@ def test_the_feed_returns_with_an_hours_burst_and_nothing_raises_on_old_data() -
     one.step([], tick(3600))
     burst = [at(3600 + i / 1000, age_s=3600 + i / 1000 - 10 * i, rain_mm_h=80) for i in range(1, 354)]
     transitions = told(one.step(burst, tick(3601)))
-    assert transitions == ["cleared system-feed-dead critical @3600"]
+    assert transitions == ["cleared system-feed-dead critical @3601"]
     fresh = told(one.step([at(3602, rain_mm_h=80)], tick(3602)))
     assert fresh == ["raised rain warning @3602"]
 
@@ -44,12 +45,41 @@ def test_a_slow_feed_may_be_silent_for_longer() -> None:
     assert told(one.step([], tick(6 * 86400))) == []
 
 
-def test_a_feed_that_comes_back_slower_is_measured_by_its_new_cadence() -> None:
+def test_weekly_reports_are_no_sign_that_a_sector_is_heard() -> None:
     one = engine()
     one.step([at(0, rain_mm_h=0), at(0, asset="W", weekly=1)], tick(0))
-    assert len(one.step([], tick(60))) == 1
-    assert told(one.step([at(100, asset="W", weekly=2)], tick(100))) == ["cleared system-feed-dead critical @100"]
-    assert told(one.step([], tick(1000))) == []
+    assert told(one.step([], tick(60))) == ["raised system-feed-dead critical @30"]
+    assert told(one.step([at(100, asset="W", weekly=2)], tick(100))) == []
+    assert told(one.step([at(101, rain_mm_h=0)], tick(101))) == ["cleared system-feed-dead critical @101"]
+
+
+def test_one_kind_of_instruments_that_falls_silent_is_a_warning_and_all_of_them_critical() -> None:
+    one = engine()
+    rain = [at(0, asset=f"R-{i}", rain_mm_h=0) for i in range(5)]
+    level = [at(0, asset=f"L-{i}", level_m=0) for i in range(5)]
+    one.step(rain + level, tick(0))
+    (raised,) = one.step([], tick(40))
+    assert (raised.severity, raised.metric, raised.value) == ("warning", "rain_mm_h", 30)
+    assert told(one.step([], tick(190))) == ["escalated system-feed-dead critical @190"]
+    assert told(one.step([at(200, asset="L-1", level_m=0)], tick(200))) == ["eased system-feed-dead warning @200"]
+    assert told(one.step([at(210, asset="R-1", rain_mm_h=0)], tick(210))) == ["cleared system-feed-dead warning @210"]
+
+
+def test_one_silent_sensor_among_others_is_no_dead_feed() -> None:
+    one = engine()
+    one.step([at(0, asset="PA-1", level_m=0), *(at(0, asset=f"R-{i}", rain_mm_h=0) for i in range(5))], tick(0))
+    for second in range(10, 400, 10):
+        assert told(one.step([at(second, asset="R-1", rain_mm_h=0)], tick(second))) == []
+
+
+def test_a_dead_feed_stays_dead_for_the_next_owner() -> None:
+    one = engine()
+    one.step([at(0, rain_mm_h=0)], tick(0))
+    one.step([], tick(60))
+    heir = thaw(encode(freeze(one)), town(), ALL)
+    heir.resume(tick(500).time)
+    assert told(heir.step([], tick(501))) == []
+    assert told(heir.step([at(502, rain_mm_h=0)], tick(502))) == ["cleared system-feed-dead critical @502"]
 
 
 def test_a_sensor_seven_hours_behind_is_one_alert_and_clears_when_it_is_set() -> None:
