@@ -12,6 +12,7 @@ from typing import Final
 import asyncpg
 import structlog
 
+from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, Connection, LeaseLost, failure
 
@@ -83,7 +84,8 @@ class Lease:
     async def lead(self, work: Callable[[], Awaitable[None]], clock: Clock) -> None:
         """Until cancelled: wait for the lease, run `work` while it is held, and start again when it is lost.
 
-        A database that is away is waited for. `work` is cancelled when the lease is lost; when it returns or loses
+        The lease is renewed beside the work, so the pool needs a connection more than the work uses. A database that
+        is away is waited for. `work` is cancelled when the lease is lost; when it returns or loses
         the lease in a fence it is started again after a third of the lease's time; its other errors go to the caller.
         """
         pause = self.seconds / 3
@@ -92,8 +94,10 @@ class Lease:
                 try:
                     if await self.acquire():
                         log.info("lease acquired", lease=self.name, owner=self.owner, epoch=self.epoch)
+                        metrics.LEASE_HELD.labels(self.name).set(1)
                         await self._work_while_held(work, clock, pause)
                 except LeaseLost as lost:
+                    metrics.LEASE_LOST.labels(self.name).inc()
                     log.warning("lease lost", lease=self.name, owner=self.owner, reason=str(lost))
                 except STORE_ERRORS as error:
                     if failure(error) == "fault":
@@ -111,6 +115,7 @@ class Lease:
             for task in done:
                 task.result()
         finally:
+            metrics.LEASE_HELD.labels(self.name).set(0)
             for task in (working, renewing):
                 task.cancel()
             await asyncio.gather(working, renewing, return_exceptions=True)

@@ -56,9 +56,9 @@ class Conflict(NamedTuple):
 
 
 def resolve(start_us: int, end_us: int, max_points: int) -> tuple[Level, int]:
-    """The coarsest level that is fine enough for `max_points` in the range, and the step, a multiple of its width."""
+    """The coarsest level that gives a chart at least half of `max_points`, and the step, a multiple of its width."""
     wanted = max(1, -(-(end_us - start_us) // max_points))
-    level: Level = "1h" if wanted >= WIDTH_US["1h"] else "1m" if wanted >= WIDTH_US["1m"] else "raw"
+    level: Level = "1h" if wanted * 2 >= WIDTH_US["1h"] else "1m" if wanted * 2 >= WIDTH_US["1m"] else "raw"
     width = WIDTH_US[level]
     return level, -(-wanted // width) * width
 

@@ -4,8 +4,11 @@ from typing import Final
 
 import asyncpg
 import structlog
+from asyncpg.exceptions import PostgresError
 
+from city import metrics
 from city.clock import Clock
+from city.database import sqlstate
 from city.lease import Lease
 from city.rollup.passes import roll
 from city.rollup.plan import DAY, MINUTE
@@ -19,6 +22,7 @@ LAG_US: Final = 2 * MINUTE
 """Time is summed up when it is this old: most of what will be measured in it has come by then."""
 PAUSE_S: Final = 10.0
 RETENTION_EVERY_S: Final = 600.0
+AFTER_FAULT_S: Final = 60.0
 PASSES: Final = 200
 """Passes without a pause, when there is much to catch up with."""
 
@@ -26,7 +30,10 @@ STORE: Final = "SELECT value #>> '{}' FROM city_state WHERE key = 'store'"
 
 
 class Rollup:
-    """Aggregates caught up every ten seconds, retention looked at every ten minutes; any number may run, one works."""
+    """Aggregates caught up every ten seconds, retention looked at every ten minutes; any number may run, one works.
+
+    The pool needs two connections: the lease is renewed while a long round works.
+    """
 
     def __init__(self, pool: asyncpg.Pool, settings: Settings, clock: Clock, owner: str) -> None:
         self.pool = pool
@@ -35,15 +42,25 @@ class Rollup:
         self.lease = Lease(pool, "rollup", owner, seconds=30.0)
 
     async def run(self) -> None:
-        """Until cancelled. A database that is away, or a lock not got, is waited for."""
-        await self.lease.lead(self.work, self.clock)
+        """Until cancelled. A database that is away, or a lock not got, is waited for.
+
+        A statement that fails otherwise is logged and tried again after a minute: aggregates that lag must not end
+        the process that carries the readings.
+        """
+        while True:
+            try:
+                await self.lease.lead(self.work, self.clock)
+            except PostgresError as error:
+                log.error("rollup failed; a person should look", error=str(error), sqlstate=sqlstate(error))
+                await self.clock.sleep(AFTER_FAULT_S)
 
     async def work(self) -> None:
         """While the lease is held: catch up, retain, pause."""
         timescale = await self.pool.fetchval(STORE) == "timescale"
         retained_at = float("-inf")
         while True:
-            caught_up = await self.catch_up(self.clock.now_us(), timescale=timescale)
+            with metrics.ROLLUP_SECONDS.labels("all").time():
+                caught_up = await self.catch_up(self.clock.now_us(), timescale=timescale)
             if caught_up and self.clock.monotonic() - retained_at >= RETENTION_EVERY_S:
                 await self.retain(self.clock.now_us(), timescale=timescale)
                 retained_at = self.clock.monotonic()
@@ -70,5 +87,6 @@ class Rollup:
         days = 0
         while await erase_oldest_day(self.pool, self.lease, before_us=before, timescale=timescale):
             days += 1
+            metrics.RETENTION_DROPPED.labels("reading").inc()
             log.info("raw day erased", days=days, before_us=before)
         return days

@@ -131,7 +131,7 @@ async def store(kind_and_dsn: tuple[Kind, str]) -> AsyncIterator[Store]:
     """A store of each kind, migrated, of this test alone."""
     kind, dsn = kind_and_dsn
     await migrate(dsn, kind)
-    settings = Settings(database_dsn=dsn, raw_retention_days=90, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(database_dsn=dsn, raw_retention_days=90, _env_file=None)
     pool = await open_pool(settings, application="test", min_size=1, max_size=1)
     yield Store(dsn, pool, Rollup(pool, settings, ManualClock(NOW_US), "test"), timescale=kind == "timescale")
     await pool.close()

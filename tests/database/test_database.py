@@ -15,7 +15,7 @@ from tests.conftest import TIMESCALE_DSN
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    settings = Settings(database_dsn=database, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(database_dsn=database, _env_file=None)
     pool = await open_pool(settings, application="citywatch test", min_size=1, max_size=3)
     yield pool
     await pool.close()

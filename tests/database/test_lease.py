@@ -14,7 +14,7 @@ from city.settings import Settings
 
 @pytest.fixture
 async def pool(database: str) -> AsyncIterator[asyncpg.Pool]:
-    settings = Settings(database_dsn=database, _env_file=None)  # type: ignore[call-arg]
+    settings = Settings(database_dsn=database, _env_file=None)
     pool = await open_pool(settings, application="test", min_size=2, max_size=6)
     yield pool
     await pool.close()
