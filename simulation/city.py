@@ -20,7 +20,7 @@ from simulation.hours import LocalTime
 from simulation.instruments import Surveyor
 from simulation.reports import Hotline
 from simulation.routine import KINDS, Routine
-from simulation.scenario import Scenario
+from simulation.scenario import HIGH_WATER_M, Scenario
 from simulation.tide import next_spring_tide, tide_m
 from simulation.traffic import Traffic
 from simulation.weather import Weather
@@ -59,6 +59,7 @@ class City:
         self._start_us: int | None = None
         self._reached_us = 0
         self._tide_shift_us = 0
+        self._tide_offset_m = 0.0
         seeds = iter(np.random.SeedSequence(seed).spawn(16 + len(KINDS)))
         rngs = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
         surveyor = Surveyor(zones, next(rngs))
@@ -110,14 +111,16 @@ class City:
     def _start(self, now_us: int) -> None:
         self._start_us = now_us
         if self.scenario.high_tide_after_s is not None:
-            self._tide_shift_us = next_spring_tide(now_us) - now_us - round(self.scenario.high_tide_after_s * 1e6)
+            peak_us = next_spring_tide(now_us)
+            self._tide_shift_us = peak_us - now_us - round(self.scenario.high_tide_after_s * 1e6)
+            self._tide_offset_m = HIGH_WATER_M - tide_m(peak_us)
 
     def _tick(self, start_us: int) -> list[Event]:
         after, self._reached_us = self._reached_us, self._reached_us + self._tick_us
         now = start_us + self._reached_us
         local = LocalTime.of(now, self._timezone)
         second = self._reached_us / 1e6
-        level = tide_m(now + self._tide_shift_us) + self.scenario.surge_m.at(second)
+        level = tide_m(now + self._tide_shift_us) + self._tide_offset_m + self.scenario.surge_m.at(second)
         moment = Moment(start_us, after, self._reached_us, local, self.scenario, level)
         self.weather.advance(second, local, moment.seconds)
         said: list[tuple[Feed, list[Event]]] = [

@@ -64,12 +64,14 @@ class Feed:
 
     def silent(self, moment: Moment) -> bool:
         """Whether the scenario cuts this feed off now."""
-        span = moment.scenario.silent.get(self.name)
+        silent = moment.scenario.silent
+        span = silent.get(self.name, silent.get(self.sector))
         return span is not None and span[0] < moment.second <= span[1]
 
     def clock_error_us(self, moment: Moment) -> int:
         """How wrong the feed's clock is now."""
-        curve = moment.scenario.clock_error_s.get(self.name)
+        errors = moment.scenario.clock_error_s
+        curve = errors.get(self.name, errors.get(self.sector))
         return 0 if curve is None else round(curve.at(moment.second) * 1e6)
 
     def next_number(self) -> int:

@@ -48,7 +48,7 @@ class Scenario:
     hydrology_pace: float = 1.0
     """How many times faster than in nature streets fill and drain."""
     high_tide_after_s: float | None = None
-    """The tide is shifted so that high water comes so many seconds after the start."""
+    """High water, of HIGH_WATER_M without the surge, comes so many seconds after the start."""
     surge_m: Curve = field(default_factory=lambda: level(0.0))
     flooded: dict[str, Curve] = field(default_factory=dict)
     """Depth in cm that is given for single flood sensors."""
@@ -59,15 +59,17 @@ class Scenario:
     outbreak: Curve = field(default_factory=lambda: level(0.0))
     """0: ordinary; 1: an epidemic at its height."""
     silent: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Feeds (by source) that publish nothing from one second to another."""
+    """Feeds by name, or whole sectors, that publish nothing from one second to another."""
     clock_error_s: dict[str, Curve] = field(default_factory=dict)
-    """Feeds (by source) whose clock is so many seconds wrong."""
+    """Feeds by name, or whole sectors, whose clock is so many seconds wrong."""
     talk: Curve = field(default_factory=lambda: level(1.0))
     """How much more than usual citizens call."""
 
 
 _KNOWN_STREET: Final = (106.7195, 10.7925)  # Nguyễn Hữu Cảnh
 _CENTRE: Final = (106.702, 10.790)
+
+HIGH_WATER_M: Final = 1.31
 
 WELCOME_SENSOR: Final = "FL-NGUYEN-HUU-CANH"
 
@@ -95,7 +97,7 @@ FLOOD: Final = Scenario(
     showers=False,
     hydrology_pace=12.0,
     high_tide_after_s=700.0,
-    surge_m=Curve(((40, 0), (90, 0.14), (420, 0.15), (470, 0.25), (640, 0.26), (700, 0.36), (1500, 0.36), (2400, 0))),
+    surge_m=Curve(((40, 0), (80, 0.14), (420, 0.15), (470, 0.25), (640, 0.26), (700, 0.36), (1500, 0.36), (2400, 0))),
     talk=Curve(((90, 1), (240, 14), (1500, 10), (2400, 1))),
 )
 
@@ -116,7 +118,7 @@ OUTBREAK: Final = Scenario(
 
 DEAD_FEED: Final = Scenario(
     "dead-feed",
-    "After a minute all traffic detectors fall silent at once; after eleven they are back. A single noise network too.",
+    "After a minute all of traffic falls silent at once, later the noise meters; after eleven minutes both are back.",
     silent={"traffic": (60.0, 660.0), "noise": (120.0, 660.0)},
 )
 
