@@ -98,6 +98,9 @@ class Opener:
             values += measurements.values()
             taken += 1
         part.taken += taken
+        if taken:
+            age_us = records[numbers[-1] - part.base].timestamp_us - times[-1]
+            metrics.EVENT_AGE_SECONDS.labels(sector).observe(age_us / 1e6)
 
     def _read_closely(self, work: Work, part: Part, number: int, record: Record) -> None:
         decoded = self._decoder.decode(

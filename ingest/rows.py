@@ -20,6 +20,7 @@ class Tally(msgspec.Struct, frozen=True):
     readings_stored: int
     readings_duplicate: int
     readings_conflict: int
+    reports_new: int
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -64,11 +65,17 @@ def tally(work: Work, rows: Rows, new: Mask, conflict: Mask, new_reports: set[in
     parts = len(work.parts)
     total, fresh, conflicts = (np.bincount(part_of[mask], minlength=parts) for mask in (slice(None), new, conflict))
     return [
-        _tally(part, stored_records, int(fresh[i]), int(total[i] - fresh[i] - conflicts[i]), int(conflicts[i]))
+        _tally(
+            part, stored_records, int(fresh[i]), int(total[i] - fresh[i] - conflicts[i]), int(conflicts[i]), new_reports
+        )
         for i, part in enumerate(work.parts)
     ]
 
 
-def _tally(part: Part, stored_records: Mask, fresh: int, duplicates: int, conflicts: int) -> Tally:
-    stored = int(np.count_nonzero(stored_records[part.base : part.base + len(part.batch.records)]))
-    return Tally(stored, part.taken - stored, fresh, duplicates, conflicts)
+def _tally(
+    part: Part, stored_records: Mask, fresh: int, duplicates: int, conflicts: int, new_reports: set[int]
+) -> Tally:
+    numbers = range(part.base, part.base + len(part.batch.records))
+    stored = int(np.count_nonzero(stored_records[numbers.start : numbers.stop]))
+    reports = sum(number in numbers for number in new_reports)
+    return Tally(stored, part.taken - stored, fresh, duplicates, conflicts, reports)

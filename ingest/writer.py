@@ -162,6 +162,8 @@ def _count(sector: str, late: int, dead: int, no_record: int, counted: Tally) ->
     for outcome, records in outcomes.items():
         if records:
             metrics.INGEST_OFFSETS.labels(sector, outcome).inc(records)
+    if counted.reports_new:
+        metrics.INGEST_REPORTS.labels(sector).inc(counted.reports_new)
     metrics.INGEST_READINGS.labels(sector, "stored").inc(counted.readings_stored)
     if counted.readings_duplicate:
         metrics.INGEST_READINGS.labels(sector, "duplicate").inc(counted.readings_duplicate)

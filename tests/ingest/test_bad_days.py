@@ -22,7 +22,7 @@ from tests.conftest import BROKER
 from tests.ingest.conftest import City, event, now_us
 
 TRAFFIC = topic_for("traffic")
-embedded_only = pytest.mark.skipif(BROKER != "embedded", reason="restarts the embedded broker, whose log is new then")
+embedded_only = pytest.mark.skipif(BROKER != "embedded", reason="about the embedded broker")
 
 
 def readings(first: int, count: int, *, start_us: int) -> list[bytes | None]:
@@ -211,6 +211,7 @@ async def test_a_worker_stops_while_the_broker_is_away(city: City, embedded_brok
         assert not worker.done()
 
 
+@embedded_only  # whose record time the producer sets
 async def test_a_flood_of_late_records_is_counted_whole_and_kept_in_part(city: City) -> None:
     second = (now_us() // 1_000_000 + 1) * 1_000_000
     old = second - (city.settings.raw_retention_days + 2) * 86_400_000_000

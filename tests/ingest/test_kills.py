@@ -93,7 +93,13 @@ async def holds(city: City, records: int) -> None:
         assert await ledger.verify(city.pool, reader, [TRAFFIC], wait_s=5) == []
 
 
-@pytest.mark.parametrize("failpoint", ["mid_copy:5", "after_commit_before_fetch:4", "during_takeover:2"])
+def instants(action: str) -> list[object]:
+    """The hardest one always; the others with the kill tests, which take minutes."""
+    others = (f"after_commit_before_fetch:4:{action}", f"during_takeover:2:{action}")
+    return [f"mid_copy:5:{action}", *(pytest.param(other, marks=pytest.mark.kill) for other in others)]
+
+
+@pytest.mark.parametrize("failpoint", instants("kill"))
 async def test_killed_at_a_named_instant(city: City, start: Start, failpoint: str) -> None:
     doomed = start("doomed", failpoint)
     await joined(city, failpoint)
@@ -107,7 +113,7 @@ async def test_killed_at_a_named_instant(city: City, start: Start, failpoint: st
     await holds(city, 2000)
 
 
-@pytest.mark.parametrize("failpoint", ["mid_copy:5:stop", "after_commit_before_fetch:4:stop", "during_takeover:2:stop"])
+@pytest.mark.parametrize("failpoint", instants("stop"))
 async def test_paused_at_a_named_instant_and_continued_after_the_takeover(
     city: City, start: Start, failpoint: str
 ) -> None:
@@ -124,6 +130,7 @@ async def test_paused_at_a_named_instant_and_continued_after_the_takeover(
     assert paused.poll() is None, "a worker that was paused goes on as a member"
 
 
+@pytest.mark.kill
 async def test_killed_again_and_again_while_two_share(city: City, start: Start) -> None:
     flowing = asyncio.create_task(flow(city, now_us(), 6000, pace_s=0.2))
     workers = [start("left"), start("right")]
