@@ -9,28 +9,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import msgspec
 import numpy as np
 from confluent_kafka import Producer
 
-from city.kafka import ensure_topics, topic_for
-from city.migrations import migrate
-from city.sectors import Catalogue
+from benchmarks.stack import Row, servers
+from city.kafka import topic_for
 from city.settings import Settings
 from city.timestamps import format_time
-from citywatch.embedded.broker import EmbeddedBroker
-from citywatch.embedded.postgres import EmbeddedPostgres
 from ingest.packing import Floats, Ints, pack_readings, pieces
-
-Row = dict[str, Any]
 
 ASSETS: Final = 5_000
 METRICS: Final = ("speed_kmh", "flow_vph")
@@ -39,14 +31,11 @@ WARM: Final = 0.1
 """The first tenth (new series, cold caches) is not counted."""
 COPY_ROWS: Final = 20_000
 TOPIC: Final = topic_for("traffic")
-WORKER: Final = (
-    "import asyncio, city.settings, ingest.worker as w; asyncio.run(w.run(city.settings.Settings(), asyncio.Event()))"
-)
 
 
 async def measure(records: int = RECORDS) -> list[Row]:
     """Rows of the report: rate, its share of COPY alone, peak memory, and the slower of two takeovers."""
-    async with _servers() as (settings, pool):
+    async with servers() as (settings, pool):
         rate, peak_mib = await _ingest_rate(settings, pool, records)
         copy_rate = await _copy_rate(settings, pool, records)
         takeover = max([await _takeover(settings, pool, number) for number in (signal.SIGKILL, signal.SIGSTOP)])
@@ -62,31 +51,9 @@ def _row(name: str, value: float, unit: str, budget: float, met: bool) -> Row:
     return {"name": name, "value": value, "unit": unit, "budget": budget, "met": bool(met)}
 
 
-@asynccontextmanager
-async def _servers() -> AsyncIterator[tuple[Settings, asyncpg.Pool]]:
-    """A database (CITYWATCH_BENCH_DSN, an empty one, or embedded) and the embedded broker, with schema and topics."""
-    with tempfile.TemporaryDirectory(prefix="citywatch-bench-") as folder:
-        postgres = EmbeddedPostgres(Path(folder) / "pg")
-        broker = EmbeddedBroker()
-        dsn = os.environ.get("CITYWATCH_BENCH_DSN", "")
-        try:
-            if not dsn:
-                postgres.start()
-                postgres.create_database("citywatch")
-                dsn = postgres.dsn()
-            broker.start()
-            settings = Settings(database_dsn=dsn, kafka_bootstrap=broker.bootstrap, broker="embedded")
-            await migrate(dsn, "auto")
-            await ensure_topics(settings, Catalogue.load(settings.city))
-            async with asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool:
-                yield settings, pool
-        finally:
-            broker.stop()
-            postgres.stop()
-
-
 async def _ingest_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> tuple[float, float]:
     """Readings a second after the warm-up, and the worker's peak memory in MiB."""
+    await pool.execute("TRUNCATE ledger, reading")
     await asyncio.to_thread(_preload, settings, records)
     worker = _start(settings, "bench")
     try:
@@ -232,7 +199,7 @@ def _start(settings: Settings, name: str) -> "subprocess.Popen[bytes]":
         "CITYWATCH_BROKER": settings.broker,
         "CITYWATCH_WORKER": name,
     }
-    return subprocess.Popen([sys.executable, "-c", WORKER], env={**os.environ, **changed})
+    return subprocess.Popen([sys.executable, "-m", "citywatch", "ingest"], env={**os.environ, **changed})
 
 
 def _end(worker: "subprocess.Popen[bytes]") -> None:

@@ -8,6 +8,9 @@ FLOOD_PER_SECOND: Final = 100
 KEPT_IN_FLOOD: Final = 100
 """Of a flood, every so many-th record keeps its bytes."""
 
+_BACK_S: Final = 10
+"""Record time that falls back further than this starts anew; a producer's wrong clock must not look like a flood."""
+
 
 class DeadLetter(msgspec.Struct, frozen=True, gc=False):
     """Refused records of [first_offset, next_offset): one with its bytes, or `records` of a flood without."""
@@ -43,7 +46,7 @@ class FloodGate:
     def passes(self, timestamp_us: int) -> bool:
         """Whether the next refused record keeps a row and bytes of its own; if not, `count` it."""
         second = timestamp_us // 1_000_000
-        if second > self._second:
+        if second > self._second or second < self._second - _BACK_S:
             self._second, self._seen = second, 0
         self._seen += 1
         return self._seen <= FLOOD_PER_SECOND or self._seen % KEPT_IN_FLOOD == 0
