@@ -22,9 +22,10 @@ CLEARED_SECONDS: Final = 240.0
 
 @dataclass
 class Sightings:
-    """What was seen, and when: seconds since the watch began."""
+    """What was seen, and when, in seconds since the watch began. `open` are alerts that an earlier run has left."""
 
     live: float | None = None
+    open: set[str] = field(default_factory=set)
     raised: dict[str, float] = field(default_factory=dict)
     cleared: dict[str, float] = field(default_factory=dict)
 
@@ -35,15 +36,17 @@ class Sightings:
                 return None
             self.live = at
             return f"live readings: {seen.text}"
-        if seen.kind == "raised":
+        if seen.kind == "open":
+            self.open.add(seen.alert)
+        elif seen.kind == "raised":
             self.raised[seen.alert] = at
         elif seen.kind == "cleared":
             self.cleared[seen.alert] = at
         return f"alert {seen.kind}: {seen.text}"
 
     def cleared_one(self) -> bool:
-        """Whether an alert that was seen raised was seen cleared too."""
-        return bool(self.raised.keys() & self.cleared.keys())
+        """Whether an alert that was seen open was seen cleared too."""
+        return bool((self.raised.keys() | self.open) & self.cleared.keys())
 
 
 async def check(state: DemoState, port: int, arguments: list[str], *, until_cleared: bool) -> int:
@@ -95,7 +98,7 @@ async def _watch(port: int, steps: Steps, *, until_cleared: bool) -> str:
     sightings = Sightings()
     stages: list[tuple[str, float, Callable[[], bool]]] = [
         ("live readings", START_SECONDS + LIVE_SECONDS, lambda: sightings.live is not None),
-        ("an alert raised", RAISED_SECONDS, lambda: bool(sightings.raised)),
+        ("an alert", RAISED_SECONDS, lambda: bool(sightings.raised or sightings.open)),
     ]
     if until_cleared:
         stages.append(("that alert cleared", CLEARED_SECONDS, sightings.cleared_one))

@@ -197,7 +197,7 @@ async def test_the_watch_sees_live_values_and_alerts_over_a_restart_of_center() 
         assert await wait_for(port, "cleared") == Seen("cleared", "warning: Tide (Ben Thanh)", "a1")
 
 
-def test_a_check_counts_an_alert_as_cleared_only_when_it_saw_it_raised() -> None:
+def test_a_check_counts_an_alert_as_cleared_only_when_it_saw_it_open() -> None:
     seen = Sightings()
     assert seen.take(Seen("live", "7 live values"), 1.0) == "live readings: 7 live values"
     assert seen.take(Seen("live", "9 live values"), 2.0) is None
@@ -206,3 +206,7 @@ def test_a_check_counts_an_alert_as_cleared_only_when_it_saw_it_raised() -> None
     seen.take(Seen("raised", "new", "a1"), 4.0)
     seen.take(Seen("cleared", "new", "a1"), 5.0)
     assert seen.cleared_one()
+    kept = Sightings()
+    assert kept.take(Seen("open", "from an earlier run", "a2"), 1.0) == "alert open: from an earlier run"
+    kept.take(Seen("cleared", "from an earlier run", "a2"), 2.0)
+    assert kept.cleared_one()
