@@ -68,7 +68,7 @@ test: lint ## lint, all tests, and the kill test for 90 seconds (under 12 minute
 	@$(PY) -m tests.kill --seconds 90 --broker embedded --seed 1
 
 test-kafka: setup-dev ## the integration tests on Apache Kafka (needs Java 17 and Maven)
-	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" $(or $(TESTS),tests/embedded tests/kafka tests/ingest tests/alerts)
+	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
 
 test-kill: setup-dev ## the whole kill test: BROKER=embedded|kafka SEED=n READINGS=n CAUSES=n
 	@$(PY) -m tests.kill --broker $(BROKER) --seed $(SEED) --readings $(READINGS) --causes $(CAUSES)
