@@ -23,6 +23,7 @@ FRAMES: Final = 60
 EVERY_S: Final = 0.5
 BYTES: Final = 8 * 1024
 SETTLE_S: Final = 2.0
+LAST_S: Final = 10.0
 BUDGET_MS: Final = 250
 RAISE: Final = "SELECT alert_raise($1, $2::text::jsonb)"
 NOTIFY: Final = "SELECT pg_notify('citywatch_alerts', '')"
@@ -43,7 +44,7 @@ async def measure(clients: int = CLIENTS, frames: int = FRAMES) -> list[Row]:
 async def _latencies(
     settings: Settings, pool: asyncpg.Pool, port: int, clients: int, stalled: int, frames: int
 ) -> list[float]:
-    seconds = SETTLE_S + frames * EVERY_S + 3.0
+    seconds = SETTLE_S + frames * EVERY_S + LAST_S
     arguments = ["-m", "benchmarks.fanout_clients", str(port), str(clients), str(stalled), str(seconds)]
     with process(arguments, settings) as load:
         await asyncio.to_thread(awaited, load, "(connected)")

@@ -13,6 +13,7 @@ from center import frames
 from center.book import AlertBook, Transition
 from center.client import AlertMember, Client, Member
 from center.protocol import EVERYTHING, Channel, Filter, Subscribe
+from city import metrics
 from city.timestamps import format_time
 
 CATCH_UP: Final = 1_000
@@ -76,17 +77,17 @@ class AlertChannel:
     def __init__(self, book: AlertBook) -> None:
         self.book = book
         self.groups: Groups[AlertMember] = Groups()
-        self.gaps = 0
 
     def subscribe(self, client: Client, request: Subscribe) -> AlertMember:
         """Joins. Sends a snapshot; with `since`, nothing if nothing was missed; else `joining` asks for `catch_up`."""
         member = AlertMember(client, request.filter or EVERYTHING)
         group = self.groups.join(member)
         client.members["alerts"] = member
+        metrics.SUBSCRIPTIONS.labels("alerts").inc()
         if request.since is None:
             self._send_snapshot(member, group)
         elif request.epoch is not None and request.epoch != self.book.epoch:
-            self._send_gap(member, request.since)
+            self._send_gap(member, request.since, "epoch")
         elif request.since == self.book.seq:
             member.have = request.since
         else:
@@ -98,6 +99,7 @@ class AlertChannel:
         member = client.members.pop("alerts", None)
         if isinstance(member, AlertMember):
             self.groups.leave(member)
+            metrics.SUBSCRIPTIONS.labels("alerts").dec()
 
     def catch_up(self, member: AlertMember, since: int, head: int, missed: Sequence[Transition]) -> None:
         """What a joining member missed after `since`, in order, up to `head`, then what came while it was fetched.
@@ -108,7 +110,7 @@ class AlertChannel:
             return
         member.joining = False
         if member.lost or len(missed) > CATCH_UP or len(missed) != head - since:
-            self._send_gap(member, since)
+            self._send_gap(member, since, "too_old")
             return
         member.have = prev = since
         for transition in missed:
@@ -127,6 +129,7 @@ class AlertChannel:
                 continue
             frame = _delta(transition, group.last)
             group.last = transition.seq
+            _count("alerts", "delta", frame, len(group.members))
             for member in group.members:
                 member.offer(transition.seq, frame)
 
@@ -143,10 +146,10 @@ class AlertChannel:
         """Sends what waits for a member; a lost line becomes a gap and a snapshot as soon as the wire is ready."""
         member.drain()
         if member.lost and not member.joining and member.client.wire.ready():
-            self._send_gap(member, member.have)
+            self._send_gap(member, member.have, "slow")
 
-    def _send_gap(self, member: AlertMember, since: int) -> None:
-        self.gaps += 1
+    def _send_gap(self, member: AlertMember, since: int, cause: str) -> None:
+        metrics.GAPS.labels("alerts", cause).inc()
         member.client.wire.write(frames.gap("alerts", since, self.book.seq))
         self._send_snapshot(member, self.groups.of(member))
 
@@ -155,9 +158,15 @@ class AlertChannel:
             alerts = [msgspec.Raw(body) for body in self.book.bodies(group.filter)]
             group.snapshot = (self.book.version, frames.alert_snapshot(self.book.seq, alerts))
         member.client.wire.write(group.snapshot[1])
+        _count("alerts", "snapshot", group.snapshot[1], 1)
         member.have = self.book.seq
         member.waiting.clear()
         member.lost = False
+
+
+def _count(channel: str, kind: str, frame: bytes, clients: int) -> None:
+    metrics.FRAMES.labels(channel, kind).inc(clients)
+    metrics.FRAME_BYTES.labels(channel).inc(len(frame) * clients)
 
 
 def _takes(wanted: Filter, transition: Transition, zone_before: str | None) -> bool:
@@ -199,6 +208,7 @@ class StateChannel:
         member = Member(client, request.filter or EVERYTHING)
         group = self.groups.join(member)
         client.members[self.name] = member
+        metrics.SUBSCRIPTIONS.labels(self.name).inc()
         version = self.source.version
         if group.snapshot[0] != version:
             fields = self.source.snapshot(group.filter)
@@ -206,6 +216,7 @@ class StateChannel:
         if len(group.members) == 1:
             group.settled = version
         client.wire.write(group.snapshot[1])
+        _count(self.name, "snapshot", group.snapshot[1], 1)
         member.have = version
         return member
 
@@ -214,6 +225,7 @@ class StateChannel:
         member = client.members.pop(self.name, None)
         if member is not None:
             self.groups.leave(member)
+            metrics.SUBSCRIPTIONS.labels(self.name).dec()
 
     def publish(self) -> None:
         """Sends the newest version: one frame for those in step, one wider frame for those behind, none to the rest."""
@@ -232,20 +244,27 @@ class StateChannel:
         else:
             behind_of = group.last
         late: list[Member] = []
+        sent = 0
         for member in group.members:
             if member.have < behind_of:
                 late.append(member)
             elif step is not None and member.client.wire.ready():
                 member.client.wire.write(step)
                 member.have = version
+                sent += 1
+        if step is not None:
+            _count(self.name, "delta", step, sent)
         ready = [member for member in late if member.client.wire.ready()]
         if ready:
             oldest = min(member.have for member in ready)
             frame = self._frame(group.filter, oldest, oldest, version)
+            if frame is None:
+                return
             for member in ready:
-                if frame is not None:
-                    member.client.wire.write(frame)
-                    member.have = version
+                member.client.wire.write(frame)
+                member.have = version
+            _count(self.name, "delta", frame, len(ready))
+            metrics.CONFLATED.inc(len(ready))
 
     def _frame(self, wanted: Filter, prev: int, since: int, version: int) -> bytes | None:
         fields = self.source.delta(wanted, since)

@@ -4,6 +4,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from center.protocol import Channel, Filter
+from city import metrics
 
 QUEUE: Final = 256
 """Alert frames kept for a client that cannot take them; then a gap and a snapshot stand for them."""
@@ -62,6 +63,7 @@ class AlertMember(Member):
         else:
             self.waiting.clear()
             self.lost = True
+            metrics.QUEUE_DROPS.inc()
 
     def drain(self) -> None:
         """Sends what waits, as far as the wire takes it."""

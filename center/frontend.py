@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
@@ -35,6 +36,18 @@ NOT_BUILT: Final = (
 )
 
 
+class PagePath(Convertor[str]):
+    """Any path that is not the API's, so that a wrong method there is told as one."""
+
+    regex = "(?!api/|ws/).*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 def install(app: FastAPI, folder: Path | None) -> None:
     """Serves the frontend at / ; without a built one, a page that says what to type."""
     root = (folder or DEFAULT).resolve()
@@ -62,7 +75,8 @@ def install(app: FastAPI, folder: Path | None) -> None:
     _get(app, "/", start)
     for name in PAGES:
         _get(app, f"/{name}", page)
-    _get(app, "/{path:path}", file)
+    register_url_convertor("page", PagePath())
+    _get(app, "/{path:page}", file)
 
 
 def _get(app: FastAPI, path: str, answer: Callable[[Request], Awaitable[Response]]) -> None:

@@ -7,6 +7,7 @@ from center.book import AlertBook, Transition
 from center.channels import AlertChannel, StateChannel, StateSource
 from center.client import STALLED_S, AlertMember, Client
 from center.protocol import Subscribe, Unsubscribe
+from city import metrics
 
 
 class Hub:
@@ -20,7 +21,6 @@ class Hub:
         self.live = StateChannel("live", live)
         self.city = StateChannel("city", city)
         self.clients: set[Client] = set()
-        self.stalled = 0
 
     def attach(self, client: Client, server_time: str) -> None:
         """A new connection: says hello."""
@@ -70,11 +70,13 @@ class Hub:
 
     def sweep(self, now: float) -> Iterable[Client]:
         """Lets go of clients that take nothing; returns them. Call about once a second."""
-        gone = [client for client in self.clients if client.stalled(now) > STALLED_S]
+        waits = {client: client.stalled(now) for client in self.clients}
+        metrics.CLIENTS_BEHIND.set(sum(not client.wire.ready() for client in waits))
+        gone = [client for client, seconds in waits.items() if seconds > STALLED_S]
         for client in gone:
             client.wire.abort()
             self.detach(client)
-        self.stalled += len(gone)
+        metrics.CLIENTS_STALLED.inc(len(gone))
         return gone
 
     def _channel(self, name: str) -> AlertChannel | StateChannel:

@@ -67,7 +67,10 @@ class Trends:
         since = self._asked.get(key)
         if since is None:
             points = await self._points(ids, minute - SHOWN * MINUTE_US, minute, metric.aggregate, metric.decimals)
-            hour.extendleft(reversed([point for point in points if not hour or point[0] < hour[0][0]]))
+            older = [point for point in points if not hour or point[0] < hour[0][0]]
+            line = [*older, *hour]
+            hour.clear()
+            hour.extend(line)
             since = minute - SHOWN * MINUTE_US
         elif since >= minute:
             return

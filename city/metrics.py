@@ -108,10 +108,12 @@ RELAY_LAG = Gauge("citywatch_relay_lag", "Newest seq of history less the last on
 # --- Center --------------------------------------------------------------------------------------------------------
 
 CLIENTS = Gauge("citywatch_clients", "Open WebSocket connections")
+CLIENTS_BEHIND = Gauge("citywatch_clients_behind", "Connections whose buffer is full now: they take nothing")
+CLIENTS_STALLED = Counter("citywatch_clients_stalled_total", "Connections ended because they took nothing for too long")
 SUBSCRIPTIONS = Gauge("citywatch_subscriptions", "Subscriptions", ["channel"])
 FRAMES = Counter("citywatch_frames_total", "WebSocket frames sent", ["channel", "type"])
 FRAME_BYTES = Counter("citywatch_frame_bytes_total", "Bytes of WebSocket frames sent", ["channel"])
-CONFLATED = Counter("citywatch_conflated_total", "Live values replaced by newer ones before a slow client took them")
+CONFLATED = Counter("citywatch_conflated_total", "Frames that stood for several because their client was slow")
 QUEUE_DROPS = Counter("citywatch_queue_drops_total", "Alert queues given up for a gap and a snapshot")
 GAPS = Counter("citywatch_gaps_total", "Gaps told to clients; cause is slow, epoch, too_old", ["channel", "cause"])
 FOLLOW_SECONDS = Histogram(
