@@ -146,6 +146,16 @@ describe('a channel', () => {
   });
 });
 
+it('asks again for a snapshot that does not come while the server lives', () => {
+  newest().hello();
+  newest().say(snapshot(1));
+  for (let i = 0; i < 6; i++) {
+    time.advance(2_000);
+    newest().say(beat(1));
+  }
+  expect(newest().subscriptions().slice(2)).toEqual([{ type: 'subscribe', channel: 'city' }]);
+});
+
 describe('after a lost connection', () => {
   it('goes on with since at the same database', () => {
     newest().hello();

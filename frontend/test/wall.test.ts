@@ -5,7 +5,7 @@ import { causeOf } from '../src/sound/plan';
 import { linkOf, staleness } from '../src/staleness';
 import { readCatalogue } from '../src/stores/catalogue';
 import { catalogue } from '../src/text/messages';
-import { age, clock, elapsed, number, places, withUnit } from '../src/text/format';
+import { age, clock, elapsed, figure, number, places, withUnit } from '../src/text/format';
 import { burnInShift, floorPx, layoutFor } from '../src/wall/layout';
 import { direction, drawTrend } from '../src/wall/trend';
 import { alert } from './alert';
@@ -29,6 +29,9 @@ describe('numbers and times', () => {
     expect(number(1.62, 2)).toBe('1,62');
     expect(number(1240, 0)).toBe('1.240');
     expect(withUnit('64', 'mm/h')).toBe('64\u00a0mm/h');
+    expect(figure(1240, 0, 'xe/h')).toEqual({ text: '1.240', unit: 'xe/h' });
+    expect(figure(41_230, 0, 'xe/h')).toEqual({ text: '41,2', unit: 'ngàn xe/h' });
+    expect(figure(999_960, 0, 'xe/h')).toEqual({ text: '1,00', unit: 'triệu xe/h' });
     expect([7, 1.6, 1.62, 1.625].map(places)).toEqual([0, 1, 2, 2]);
   });
 

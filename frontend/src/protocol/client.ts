@@ -7,6 +7,8 @@ import { ServerClock, type Time } from './time';
 export const SILENCE_MS = 6_000;
 /** Alerts that the heartbeat names and that have not come after this long are asked for again. */
 const BEHIND_MS = 4_000;
+/** A snapshot that has not come after this long is asked for again. */
+const UNANSWERED_MS = 10_000;
 
 export interface Socket {
   send(text: string): void;
@@ -198,6 +200,7 @@ export class Client {
     // Only alerts are kept as history; the other channels begin anew with a snapshot.
     if (since === null) cursor.forget();
     cursor.resyncing = true;
+    cursor.askedAt = this.options.time.now();
     this.send(
       since === null || this.epoch === null
         ? { type: 'subscribe', channel }
@@ -213,8 +216,11 @@ export class Client {
     else if (verdict === 'resync') this.subscribe(message.channel);
   }
 
-  /** A heartbeat names the newest transition; what stays missing is asked for. */
+  /** The server lives. It names the newest transition: what stays missing is asked for, like an unanswered snapshot. */
   private compare(through: number, now: number): void {
+    for (const [channel, cursor] of this.cursors) {
+      if (cursor.have === null && now - cursor.askedAt >= UNANSWERED_MS) this.subscribe(channel);
+    }
     const have = this.alertsSeq;
     if (have === null || through <= have) {
       this.behindSince = null;

@@ -6,6 +6,8 @@ export class Cursor {
   have: number | null = null;
   /** A resubscription is under way: what doesn't follow is dropped, not answered with another one. */
   resyncing = false;
+  /** Local ms of the last subscription. */
+  askedAt = 0;
 
   snapshot(seq: number): void {
     this.have = seq;

@@ -17,14 +17,16 @@ export interface LiveAsset {
 const UNKNOWN_CADENCE_S = 60;
 
 /**
- * The channel `live`: where each asset is and when it last spoke. Not reactive: thousands of assets change a second, and
- * the map asks once a second. Series names are kept once an asset, values not at all: no part of the wall shows them.
+ * The channel `live`: where each asset is, when it last spoke and what it said. Not reactive: thousands of assets change
+ * a second, and the screen asks once a second.
  */
 export class LiveStore implements ChannelSink {
   readonly assets = new Map<string, LiveAsset>();
   /** Rises when the set of assets changes. */
   revision = 0;
-  private readonly bySeries = new Map<number, LiveAsset>();
+  private readonly bySeries = new Map<number, LiveAsset | null>();
+  private readonly byName = new Map<string, number>();
+  private readonly newest = new Map<number, ValueRow>();
 
   constructor(private readonly cadence: (sector: string, metric: string) => number | undefined) {}
 
@@ -32,6 +34,8 @@ export class LiveStore implements ChannelSink {
     const { series, values } = message as LiveSnapshot;
     this.assets.clear();
     this.bySeries.clear();
+    this.byName.clear();
+    this.newest.clear();
     this.revision++;
     this.addSeries(series);
     this.addValues(values);
@@ -47,9 +51,19 @@ export class LiveStore implements ChannelSink {
     // The next snapshot begins anew.
   }
 
+  /** The newest value of a series and its time in ms, if it was ever heard. */
+  latest(sector: string, asset: string, metric: string): { time: number; value: number } | null {
+    const row = this.newest.get(this.byName.get(`${sector}/${asset}/${metric}`) ?? -1);
+    return row === undefined ? null : { time: row[1], value: row[2] };
+  }
+
   private addSeries(rows: readonly SeriesRow[]): void {
     for (const [id, sector, name, metric, zone, lon, lat] of rows) {
-      if (lon === null || lat === null) continue;
+      this.byName.set(`${sector}/${name}/${metric}`, id);
+      if (lon === null || lat === null) {
+        this.bySeries.set(id, null);
+        continue;
+      }
       const key = `${sector}/${name}`;
       const cadenceS = this.cadence(sector, metric) ?? UNKNOWN_CADENCE_S;
       let asset = this.assets.get(key);
@@ -64,9 +78,12 @@ export class LiveStore implements ChannelSink {
   }
 
   private addValues(rows: readonly ValueRow[]): void {
-    for (const [id, time] of rows) {
+    for (const row of rows) {
+      const [id, time] = row;
       const asset = this.bySeries.get(id);
-      if (asset !== undefined && time > asset.newest) asset.newest = time;
+      if (asset === undefined) continue;
+      if (time >= (this.newest.get(id)?.[1] ?? 0)) this.newest.set(id, row);
+      if (asset !== null && time > asset.newest) asset.newest = time;
     }
   }
 }

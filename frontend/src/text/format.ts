@@ -27,6 +27,14 @@ export function plain(value: number): string {
   return number(value, places(value));
 }
 
+/** A figure and its unit as they fit on a wall: from ten thousand on in thousands, from a million in millions. */
+export function figure(value: number, decimals: number, unit: string): { text: string; unit: string } {
+  const size = Math.abs(value);
+  if (size >= 999_950) return { text: number(value / 1e6, 2), unit: `${say('million')} ${unit}`.trim() };
+  if (size >= 10_000) return { text: number(value / 1e3, 1), unit: `${say('thousand')} ${unit}`.trim() };
+  return { text: number(value, decimals), unit };
+}
+
 export function withUnit(text: string, unit: string): string {
   return unit === '' ? text : `${text}${NBSP}${unit}`;
 }

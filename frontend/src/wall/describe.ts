@@ -1,6 +1,7 @@
 import type { Alert } from '../protocol/messages';
 import { staleness } from '../staleness';
 import type { Catalogue } from '../stores/catalogue';
+import type { LiveStore } from '../stores/live';
 import { age, number, places, withUnit } from '../text/format';
 import { placeName, say, told } from '../text/language';
 
@@ -10,26 +11,27 @@ export function placeOf(alert: Alert): string {
 }
 
 /** "1,62 m > 1,60": both with as many places as either needs, the metric's own number at most. */
-export function comparisonOf(alert: Alert, catalogue: Catalogue): string {
-  if (alert.value === null) return '';
+export function comparisonOf(alert: Alert, catalogue: Catalogue, value = alert.value): string {
+  if (value === null) return '';
   const most = catalogue.get(`${alert.sector}/${alert.metric}`)?.decimals ?? 2;
-  const decimals = Math.min(most, Math.max(places(alert.value), places(alert.limit ?? 0)));
-  const measured = withUnit(number(alert.value, decimals), alert.unit);
+  const decimals = Math.min(most, Math.max(places(value), places(alert.limit ?? 0)));
+  const measured = withUnit(number(value, decimals), alert.unit);
   return alert.limit === null ? measured : `${measured} ${alert.comparison} ${number(alert.limit, decimals)}`;
 }
 
-/** Since when an open alert's own data are missing, or null while they come. */
-export function silentFor(alert: Alert, now: number, catalogue: Catalogue): number | null {
-  if (alert.last_data_at === null || alert.cleared_at !== null) return null;
-  const cadence = catalogue.get(`${alert.sector}/${alert.metric}`)?.cadenceS ?? 60;
-  const silence = now - Date.parse(alert.last_data_at);
-  return staleness(silence, Math.max(cadence, 5)) === 'stale' ? silence : null;
+/** What an alert is about as it stands now: its own value is that of its last transition. Null: not known any better. */
+export function presentValue(alert: Alert, live: LiveStore): { time: number; value: number } | null {
+  return alert.asset === null || alert.cleared_at !== null ? null : live.latest(alert.sector, alert.asset, alert.metric);
 }
 
-/** The second line of an alert: place, value > limit, who has it. */
-export function describe(alert: Alert, now: number, catalogue: Catalogue): string[] {
-  const silence = silentFor(alert, now, catalogue);
-  const measured = silence === null ? comparisonOf(alert, catalogue) : `${say('noDataSince')} ${age(silence)}`;
+/** The second line of an alert: place, value > limit (or since when nothing is heard), who has it. */
+export function describe(alert: Alert, now: number, catalogue: Catalogue, live: LiveStore): string[] {
+  const present = presentValue(alert, live);
+  const cadence = catalogue.get(`${alert.sector}/${alert.metric}`)?.cadenceS ?? 60;
+  const silent = present !== null && staleness(now - present.time, cadence) === 'stale';
+  const measured = silent
+    ? `${say('noDataSince')} ${age(now - present.time)}`
+    : comparisonOf(alert, catalogue, present?.value ?? alert.value);
   return [placeOf(alert), measured, ownerOf(alert)].filter((part) => part !== '');
 }
 
