@@ -19,6 +19,7 @@ PORT: Final = 5432
 USER: Final = "citywatch"
 SOCKET_PATH_LIMIT: Final = 90
 UNPRIVILEGED: Final = "nobody"
+STILL_HELD: Final = "pre-existing shared memory block"
 
 TUNING: Final = {
     "listen_addresses": "",
@@ -93,9 +94,12 @@ class EmbeddedPostgres:
         """Return when the server accepts connections; EmbeddedError when it ended, or did not in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self.ready():
-            if self.pid is None:
+            if self.pid is None and STILL_HELD in self._last_words() and time.monotonic() < deadline:
+                time.sleep(0.1)  # sessions of a server that was killed are still ending
+                self.launch()
+            elif self.pid is None:
                 raise EmbeddedError(f"PostgreSQL ended while starting; its last words: {self._last_words()}")
-            if time.monotonic() > deadline:
+            elif time.monotonic() > deadline:
                 raise EmbeddedError(f"PostgreSQL does not answer after {timeout:.0f} s; see {self.log}")
             time.sleep(0.02)
 

@@ -30,12 +30,15 @@ async def test_postgres_keeps_its_data_over_a_restart_and_over_a_kill(tmp_path: 
 
     server.start()
     assert await one(server.dsn(), "SELECT answer FROM kept") == 42
+    sessions = [await asyncpg.connect(server.dsn()) for _ in range(20)]
     assert server.process is not None
     server.process.kill()
     server.process.wait()
 
     server.start()
     assert await one(server.dsn(), "SELECT answer FROM kept") == 42
+    for session in sessions:
+        session.terminate()
     server.stop()
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from city.sectors import Catalogue
-from city.zones import ZoneMap
 
 from city.kafka import Producer, ensure_topics, topic_for
+from city.sectors import Catalogue
 from city.settings import Settings
 from city.timestamps import format_time
+from city.zones import ZoneMap
 from ingest.worker import run
 
 PATIENCE_S = 40.0
