@@ -11,14 +11,13 @@ from typing import Final
 import asyncpg
 import structlog
 
+from alerts.store import CHANNEL
 from center import history
 from center.hub import Hub
 from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, Connection, connect
 
-CHANNEL: Final = "citywatch_alerts"
-"""The NOTIFY channel that the writers of history hint on."""
 POLL_S: Final = 0.25
 BATCH: Final = 500
 EPOCH_S: Final = 5.0

@@ -7,13 +7,13 @@ import asyncpg
 import msgspec
 import structlog
 
+from alerts.store import shown_alerts
 from center.book import AlertBook, AlertHead, Transition, read_head
 from city.database import Connection, load_sql
 from city.timestamps import from_datetime
 
 AFTER: Final = load_sql("center", "history_after.sql")
 HEAD: Final = load_sql("center", "history_head.sql")
-OPEN: Final = load_sql("center", "open_alerts.sql")
 RAISED: Final = load_sql("center", "raised_last_hour.sql")
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ async def load(pool: asyncpg.Pool, book: AlertBook) -> None:
     """Fills the book from the database as of its newest seq: one repeatable-read transaction."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         epoch, newest = await head(connection)
-        bodies = [row["body"].encode() for row in await connection.fetch(OPEN)]
+        bodies = [body.encode() for body in await shown_alerts(connection)]
         raised = [from_datetime(row["at"]) for row in await connection.fetch(RAISED)]
     book.load(epoch, newest, bodies, raised)
 

@@ -27,7 +27,7 @@ FETCH_WAIT_MS: Final = 100
 POLL_MS: Final = 1_000
 PLACES_S: Final = 60.0
 RELOAD_S: Final = 300.0
-SAME_LOG_S: Final = 10.0
+SAME_LOG_S: Final = 2.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger(__name__)
@@ -48,13 +48,13 @@ class LiveTail:
         self._pool = pool
         self._latest = latest
         self._clock = clock
-        self._polled = float("-inf")
+        self._answered = float("-inf")
         self.connected = False
 
     @property
     def reading(self) -> bool:
-        """Whether the broker answered within the last five seconds."""
-        return self.connected and self._clock.monotonic() - self._polled < 5.0
+        """Whether the broker has lately answered."""
+        return self.connected and self._clock.monotonic() - self._answered < 3 * SAME_LOG_S
 
     async def run(self) -> None:
         """Reads until cancelled; a lost broker or database is tried again with bounded pauses."""
@@ -97,21 +97,20 @@ class LiveTail:
                 await consumer.stop()
 
     async def _read_on(self, consumer: AIOKafkaConsumer, reader: LogReader, cluster: str) -> None:
-        self._polled = now = self._clock.monotonic()
+        self._answered = now = self._clock.monotonic()
         self.connected = True
         places_at, reload_at, same_at = now + PLACES_S, now + RELOAD_S, now + SAME_LOG_S
         while True:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=500)
             now = self._clock.monotonic()
-            self._polled, self.connected = now, True
             await self._take([record.value for records in fetched.values() for record in records])
             if now > same_at:
                 same_at = now + SAME_LOG_S
                 if await reader.cluster_id() != cluster:
                     raise AnotherLog("the broker has another cluster id")
+                self._answered = now
             if now > reload_at:
-                reload_at = places_at = now
-                reload_at += RELOAD_S
+                reload_at, places_at = now + RELOAD_S, now + PLACES_S
                 await self._load()
             elif now > places_at:
                 places_at = now + PLACES_S

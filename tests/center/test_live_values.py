@@ -1,15 +1,20 @@
 """`live` and `city` from the database and the broker to a WebSocket."""
 
+import asyncio
 import json
 import time
 from typing import Any
 
 import asyncpg
 import httpx
+import pytest
 
-from city.kafka import LIVE, Producer
+from city.kafka import LIVE, Producer, ensure_topics
+from city.sectors import Catalogue
 from city.settings import Settings
+from citywatch.embedded.broker import EmbeddedBroker
 from tests.center.conftest import Running, raise_alert, running
+from tests.conftest import BROKER
 
 ASSET = "INSERT INTO asset (sector, name, zone, lon, lat) VALUES ($1, $2, $3, 106.7, 10.78) RETURNING id"
 SERIES = "INSERT INTO series (asset_id, metric, unit) VALUES ($1, $2, $3) RETURNING id"
@@ -72,6 +77,26 @@ async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.C
             times.append(time.monotonic())
         assert len(times) <= 2 + 2 * (times[-1] - times[0] + 0.6)
         assert len(values) < 40
+
+
+@pytest.mark.skipif(BROKER != "embedded", reason="the test restarts its own broker")
+async def test_a_broker_that_begins_anew_is_read_from_its_beginning(
+    topics: Settings, embedded_broker: EmbeddedBroker, db: asyncpg.Connection
+) -> None:
+    series = await new_series(db, "VVK-1")
+    async with running(topics) as center, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot")
+        embedded_broker.stop()
+        embedded_broker.start()
+        await ensure_topics(topics, Catalogue.load(topics.city))
+        async with Producer(topics, linger_ms=0) as producer, asyncio.timeout(30):
+            told: asyncio.Task[dict[str, Any]] = asyncio.create_task(client.next("delta", "live"))
+            while not told.done():
+                await frame(producer, (series, now_us(), 3.0))
+                await asyncio.sleep(0.2)
+        assert told.result()["values"][0][0] == series
 
 
 async def test_the_city_channel_shows_figures_reports_stage_and_what_changed(

@@ -1,3 +1,0 @@
-SELECT body::text AS body
-  FROM alert
- WHERE state <> 'normal'
