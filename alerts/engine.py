@@ -82,7 +82,7 @@ class Engine:
         for arrival in arrivals:
             event = arrival.event
             if type(event) is not Reading:
-                self._other(arrival, out)
+                self._other(arrival, now, out)
                 continue
             asset = assets.get(event.asset)
             if asset is None:
@@ -330,15 +330,13 @@ class Engine:
 
     # --- the feed ------------------------------------------------------------------------------------------------
 
-    def _other(self, arrival: Arrival, out: list[Transition]) -> None:
+    def _other(self, arrival: Arrival, now: int, out: list[Transition]) -> None:
         """A refusal tells of a wrong clock; no rule reads reports yet, and neither shows that the sensors live."""
         event = arrival.event
-        if (
-            isinstance(event, Refusal)
-            and event.reason == "future_time"
-            and self.feed.refuse_future(arrival.record_time)
-        ):
-            self._accuse(FUTURE, arrival.record_time, -FUTURE_TOLERANCE_US, out)
+        if isinstance(event, Refusal) and event.reason == "future_time":
+            self.feed.future_heard = now
+            if self.feed.refuse_future(arrival.record_time):
+                self._accuse(FUTURE, arrival.record_time, -FUTURE_TOLERANCE_US, out)
 
     def _listen(self, tick: Tick, out: list[Transition]) -> None:
         feed = self.feed

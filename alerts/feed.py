@@ -37,7 +37,7 @@ ALIVE, PARTLY, DEAD = 0, 1, 2
 class Feed(msgspec.Struct):
     """State of one sector's feed. `level` is ALIVE, PARTLY or DEAD, as was last told.
 
-    Times in µs: `dead_since` and `watched_since` are tick times, the others record times.
+    Times in µs: `dead_since`, `watched_since` and `future_heard` are tick times, the others record times.
     """
 
     level: int = ALIVE
@@ -48,6 +48,7 @@ class Feed(msgspec.Struct):
     future_since: int = 0
     future_last: int = 0
     future_count: int = 0
+    future_heard: int = 0
     full_since: int = 0
 
     def refuse_future(self, record_time: int) -> bool:
@@ -71,13 +72,15 @@ def pulse_us(kind: Instruments) -> int:
 def listen(kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool) -> tuple[int, int, Instruments | None]:
     """Judge every kind at tick time `now`: how dead the sector's feed is, since when, and the largest dead kind.
 
-    Nothing dies unless `at_end`; a kind that was heard since it died lives again.
+    Nothing dies unless `at_end`, nor while readings are refused for coming from the future: those instruments speak,
+    only their clocks are wrong. A kind that was heard since it died lives again.
     """
+    listening = at_end and now - feed.future_heard >= STEADY_US
     for kind in kinds:
         if kind.dead and kind.heard >= kind.dead:
             kind.dead = 0
         died = max(kind.heard, feed.watched_since) + pulse_us(kind)
-        if at_end and not kind.dead and now >= died:
+        if listening and not kind.dead and now >= died:
             kind.dead = died
     dead = [kind for kind in kinds if kind.dead]
     many = [kind for kind in dead if kind.assets >= FEW_ASSETS]
