@@ -79,18 +79,18 @@ class City:
         self.dengue = DenguePosts(surveyor, next(rngs), epidemic=epidemic)
         self.hotline = Hotline(surveyor, self.flood, next(rngs))
         self.routine = [Routine(kind, surveyor, next(rngs)) for kind in KINDS]
-        self._measuring: list[Measuring] = [
+        self.feeds: list[Measuring] = [
             *(self.flood, self.traffic, self.rain, self.tide, self.noise, self.air),
             *(self.hospitals, self.ambulances, self.dengue, *self.routine),
         ]
-        for feed in self._measuring:
+        for feed in self.feeds:
             sector = catalogue.sectors.get(feed.sector)
             feed.known = frozenset(sector.metrics) if sector is not None else frozenset()
 
     @property
     def assets(self) -> int:
         """How many instruments the city has."""
-        return sum(len(feed.instruments) for feed in self._measuring)
+        return sum(len(feed.instruments) for feed in self.feeds)
 
     def step(self, now_us: int) -> list[Event]:
         """Everything that happened up to `now_us`, in the order of its time; the first call starts the city.
