@@ -64,8 +64,8 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 
 test: lint ## lint, all tests, and the kill test for 90 seconds (under 12 minutes)
 	$(STEP) "vitest" -- $(NPM) test
-	@$(PY) -m pytest -q -m "not kill" --durations=5
 	@$(PY) -m tests.kill --seconds 90 --broker embedded --seed 1
+	@$(PY) -m pytest -q -m "not kill" --durations=5
 
 test-kafka: setup-dev ## the integration tests on Apache Kafka (needs Java 17 and Maven)
 	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
