@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 import asyncpg
 import structlog
-from city.sectors import Catalogue
 
 from city import metrics
 from city.database import Connection, load_sql
 from city.events import Reading
+from city.sectors import Catalogue
 from ingest.assets import Asset
 from ingest.latest import Latest
 from ingest.work import Part, Work

@@ -113,7 +113,7 @@ class Worker:
                 batches = await self._fetch()
                 if self._in_flight is not None and self._in_flight.done():
                     await self._written()
-                work = self._opener.open(self._ours(batches))
+                work = await self._opener.open(self._ours(batches))
                 await self._place(work)
                 if work.parts:
                     await self._written()
