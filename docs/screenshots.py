@@ -1,0 +1,142 @@
+"""Pictures of the running demo for the documentation.
+
+    make demo SCENARIO=flood              (in another terminal; give the flood ten minutes)
+    python docs/screenshots.py            → docs/wall-flood.png, docs/wall-flood-4k.png, docs/console-flood.png
+
+Waits until enough alerts are open and the map is drawn. The pictures are reduced to 256 colours: a calm grey wall has
+few, and the repository stays small.
+"""
+
+import argparse
+import base64
+import os
+import shutil
+import struct
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, Page, sync_playwright
+
+HERE = Path(__file__).parent
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+MOST_BYTES = 400_000
+PAINTED = "() => document.querySelector('.wall:not([data-dim]) .map')?.dataset.map === 'webgl'"
+OPEN = "(least) => document.querySelectorAll('[data-alert]').length >= least"
+
+
+def main() -> None:
+    """Take the pictures; exits 1 with a sentence if the demo does not show what they need in time."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--address", default="http://127.0.0.1:8700")
+    parser.add_argument("--alerts", type=int, default=5, help="wait until so many alerts are open (default 5)")
+    parser.add_argument("--wait", type=float, default=900, help="seconds to wait at most (default 900)")
+    parser.add_argument("--into", type=Path, default=HERE)
+    options = parser.parse_args()
+    program = os.environ.get("CITYWATCH_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if program is None:
+        sys.exit("Needs Chromium: apt-get install chromium, or set CITYWATCH_CHROMIUM to its path.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        wall = f"{options.address}/wall"
+        # The first one waits for the city; the others come after it.
+        picture(browser, wall, (1920, 1080), 1, options.into / "wall-flood.png", options.alerts, options.wait)
+        picture(browser, wall, (1920, 1080), 2, options.into / "wall-flood-4k.png", options.alerts, options.wait)
+        console = f"{options.address}/console"
+        picture(browser, console, (1366, 768), 1, options.into / "console-flood.png", options.alerts, options.wait)
+        browser.close()
+
+
+def picture(
+    browser: Browser, address: str, size: tuple[int, int], ratio: int, path: Path, least: int, wait_s: float
+) -> None:
+    """One page as a PNG of at most 400 KB."""
+    width, height = size
+    page = browser.new_page(
+        viewport={"width": width, "height": height}, device_scale_factor=ratio, timezone_id="Asia/Ho_Chi_Minh"
+    )
+    page.goto(address)
+    page.wait_for_function(OPEN, arg=least, timeout=wait_s * 1000)
+    if "/wall" in address:
+        settle(page, wait_s)
+    bytes_ = reduce_colours(page.screenshot(), page)
+    page.close()
+    if len(bytes_) > MOST_BYTES:
+        sys.exit(f"{path.name} has {len(bytes_)} bytes, more than {MOST_BYTES}.")
+    path.write_bytes(bytes_)
+    print(f"{path} {width * ratio}×{height * ratio}, {len(bytes_) // 1000} KB")
+
+
+def settle(page: Page, wait_s: float) -> None:
+    """Waits for the map with its dots, and for the bright half of the pulse."""
+    page.wait_for_function(PAINTED, timeout=wait_s * 1000)
+    page.wait_for_timeout(3_000)
+    page.wait_for_function(PAINTED, timeout=wait_s * 1000, polling=20)
+
+
+PIXELS = """
+async (png) => {
+  const bitmap = await createImageBitmap(new Blob([Uint8Array.from(atob(png), (c) => c.charCodeAt(0))]));
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+  context.drawImage(bitmap, 0, 0);
+  const { data, width, height } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  let text = '';
+  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+  return { width, height, data: btoa(text) };
+}
+"""
+
+
+def reduce_colours(png: bytes, page: Page) -> bytes:
+    """The picture with its 256 most frequent colours; each other one becomes the nearest of them.
+
+    The browser that drew it takes the PNG apart again, which spares an imaging library.
+    """
+    answer = page.evaluate(PIXELS, base64.b64encode(png).decode())
+    width, height = answer["width"], answer["height"]
+    rgba = np.frombuffer(base64.b64decode(answer["data"]), np.uint8).reshape(-1, 4)
+    packed = rgba[:, 0].astype(np.uint32) << 16 | rgba[:, 1].astype(np.uint32) << 8 | rgba[:, 2]
+    colours, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    rgb = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.int32)
+    palette = rgb[np.argsort(-counts)[:256]]
+    nearest = np.concatenate(
+        [
+            np.argmin(((part[:, None, :] - palette[None, :, :]) ** 2).sum(axis=2), axis=1)
+            for part in np.array_split(rgb, max(1, len(rgb) // 2000))
+        ]
+    )
+    return encode_png(nearest[inverse].astype(np.uint8).reshape(height, width), palette.astype(np.uint8))
+
+
+def encode_png(pixels: np.ndarray, palette: np.ndarray) -> bytes:
+    """An 8-bit palette PNG (ISO/IEC 15948)."""
+    height, width = pixels.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels], axis=1).tobytes()
+    return b"".join(
+        (
+            b"\x89PNG\r\n\x1a\n",
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)),
+            chunk(b"PLTE", palette.tobytes()),
+            chunk(b"IDAT", zlib.compress(lines, 9)),
+            chunk(b"IEND", b""),
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
