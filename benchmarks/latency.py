@@ -87,6 +87,7 @@ async def _probe(settings: Settings, port: int, probes: int) -> list[float]:
                 await asyncio.sleep(0.05)
         finally:
             listening.cancel()
+            producer.flush(5)
     if missing := sent.keys() - arrived.keys():
         raise RuntimeError(f"{len(missing)} of {probes} alerts did not come, such as {min(missing)}")
     return [arrived[asset] - at for asset, at in sent.items()]
