@@ -56,7 +56,9 @@ class Told:
 
 
 @cache
-def play(scenario: str, seconds: int, *, seed: int = 7, rate: float = 200, start: str = EVENING, tick_s: int = 5) -> Told:
+def play(
+    scenario: str, seconds: int, *, seed: int = 7, rate: float = 200, start: str = EVENING, tick_s: int = 5
+) -> Told:
     """Run a scenario from its start."""
     catalogue, zones = Catalogue.load(DEFAULT_CITY), ZoneMap.load(DEFAULT_CITY)
     rules = [loaded.rule for loaded in load_rules(DEFAULT_CITY / "rules", catalogue)]
@@ -108,7 +110,11 @@ def test_flood_rain_then_streets_then_river_then_traffic() -> None:
     assert first["heavy-rain"] < first["street-flood"] < first["river-alarm-phu-an"]
     assert first["street-flood"] < first["speed-collapse"]
     assert told.worst("street-flood") == "emergency"
-    assert told.story("river-alarm-phu-an", "PA-1")[:3] == ["raised warning", "escalated critical", "escalated emergency"]
+    assert told.story("river-alarm-phu-an", "PA-1")[:3] == [
+        "raised warning",
+        "escalated critical",
+        "escalated emergency",
+    ]
     assert told.story("river-alarm-phu-an", "PA-1")[-1].startswith("cleared")
     assert 10 <= len(told.raised()) <= 150
 
