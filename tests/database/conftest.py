@@ -45,10 +45,13 @@ def timescale_port(timescale_server: subprocess.Popen[str]) -> int:
 
 
 @pytest.fixture
-def timescale_in_process(timescale_server: subprocess.Popen[str], timescale_port: int) -> Iterator[str]:
+async def timescale_in_process(timescale_server: subprocess.Popen[str], timescale_port: int) -> AsyncIterator[str]:
     """Address of an empty database with TimescaleDB, of this test alone; it takes one connection at a time."""
     name = f"test_{os.urandom(8).hex()}"
-    yield f"postgresql://postgres@127.0.0.1:{timescale_port}/{name}?sslmode=disable"
+    dsn = f"postgresql://postgres@127.0.0.1:{timescale_port}/{name}?sslmode=disable"
+    made = await asyncpg.connect(dsn, timeout=120)  # the first to ask waits until the instance is there
+    await made.close()
+    yield dsn
     assert timescale_server.stdin is not None
     timescale_server.stdin.write(f"drop {name}\n")
     timescale_server.stdin.flush()
