@@ -32,7 +32,15 @@ ARGUMENTS = (
     "--disable-sync",
 )
 MOST_BYTES = 400_000
-PAINTED = "() => document.querySelector('.wall:not([data-dim]) .map')?.dataset.map === 'webgl'"
+PAINTED = "() => document.querySelector('.map')?.dataset.map === 'webgl'"
+# Taking a picture of a page drawn in software lasts longer than the bright half of the pulse.
+STAY_BRIGHT = """
+() => {
+  const bright = () => document.querySelectorAll('[data-dim]').forEach((e) => e.removeAttribute('data-dim'));
+  new MutationObserver(bright).observe(document.body, { attributeFilter: ['data-dim'], subtree: true });
+  bright();
+}
+"""
 OPEN = "(least) => document.querySelectorAll('[data-alert]').length >= least"
 
 
@@ -69,20 +77,15 @@ def picture(
     page.goto(address)
     page.wait_for_function(OPEN, arg=least, timeout=wait_s * 1000)
     if "/wall" in address:
-        settle(page, wait_s)
+        page.wait_for_function(PAINTED, timeout=wait_s * 1000)
+    page.evaluate(STAY_BRIGHT)
+    page.wait_for_timeout(5_000)
     bytes_ = reduce_colours(page.screenshot(), page)
     page.close()
     if len(bytes_) > MOST_BYTES:
         sys.exit(f"{path.name} has {len(bytes_)} bytes, more than {MOST_BYTES}.")
     path.write_bytes(bytes_)
     print(f"{path} {width * ratio}×{height * ratio}, {len(bytes_) // 1000} KB")
-
-
-def settle(page: Page, wait_s: float) -> None:
-    """Waits for the map with its dots, and for the bright half of the pulse."""
-    page.wait_for_function(PAINTED, timeout=wait_s * 1000)
-    page.wait_for_timeout(3_000)
-    page.wait_for_function(PAINTED, timeout=wait_s * 1000, polling=20)
 
 
 PIXELS = """

@@ -7,7 +7,16 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = (
@@ -42,6 +51,8 @@ def chromium_path() -> str:
 
 @pytest.fixture(scope="session")
 def driver() -> Iterator[Playwright]:
+    # Patience for a machine with other work; what has to be fast is measured, not waited for.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         yield playwright
 
@@ -66,6 +77,7 @@ class Screen:
     def __init__(self, context: BrowserContext, address: str) -> None:
         self._context = context
         self._address = address
+        context.set_default_timeout(60_000)
         self.page: Page = context.new_page()
         self.complaints: list[str] = []
         self.outside: list[str] = []

@@ -35,13 +35,14 @@ TEXTS = """
     if (text === '' || !element.checkVisibility({ opacityProperty: true })) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
-    const box = range.getBoundingClientRect();
+    const tail = element.closest('.tail'); // citizens' own words have no bound and may be cut
+    const box = (tail ?? range).getBoundingClientRect();
     const line = element.closest('.parts')?.getBoundingClientRect();
     if (box.width === 0 || (line && box.top >= line.bottom - 1)) continue; // a part that was left out
     const svg = element.ownerSVGElement;
     const scale = svg ? svg.getScreenCTM().a / rem : 1;
     const region = element.closest('header, section, .map').getBoundingClientRect();
-    let cut = false; // free text of citizens may be: it has no bound
+    let cut = false;
     for (let e = element; e && !e.matches('.wall, .tail'); e = e.parentElement) {
       cut ||= getComputedStyle(e).textOverflow === 'ellipsis' && e.scrollWidth > e.clientWidth + 1;
     }
