@@ -16,6 +16,7 @@ import uvloop
 
 LARGE: Final = 4096
 """Frames smaller than this (hello, snapshot of nothing, heartbeats) are not counted."""
+PING: Final = 0x89
 HANDSHAKES: Final = 50
 SUBSCRIBE: Final = b'{"type":"subscribe","channel":"alerts"}'
 
@@ -33,6 +34,7 @@ class LeanClient(asyncio.BufferedProtocol):
         self._header = b""
         self._left = 0
         self._large = False
+        self._ping: bytes | None = None
         self._count = 0
         self.transport: asyncio.Transport | None = None
 
@@ -69,14 +71,17 @@ class LeanClient(asyncio.BufferedProtocol):
             if self._left:
                 taken = min(self._left, size - at)
                 self._left -= taken
+                if self._ping is not None:
+                    self._ping += data[at : at + taken]
                 at += taken
-                if not self._left and self._large:
-                    self._arrived()
+                if not self._left:
+                    self._ended()
                 continue
             self._header += bytes(data[at : at + 1])
             at += 1
             length = self._length()
             if length is not None:
+                self._ping = b"" if self._header[0] == PING else None
                 self._left, self._large, self._header = length, length >= LARGE, b""
 
     def _length(self) -> int | None:
@@ -89,9 +94,13 @@ class LeanClient(asyncio.BufferedProtocol):
         need = 4 if header[1] == 126 else 10
         return int.from_bytes(header[2:need], "big") if len(header) == need else None
 
-    def _arrived(self) -> None:
-        self._arrivals[self._count].append(time.monotonic())
-        self._count += 1
+    def _ended(self) -> None:
+        """The frame is whole: a large one is noted, a ping answered."""
+        if self._large:
+            self._arrivals[self._count].append(time.monotonic())
+            self._count += 1
+        elif self._ping is not None and self.transport is not None:
+            self.transport.write(bytes((0x8A, 0x80 | len(self._ping))) + b"\0\0\0\0" + self._ping)
 
 
 async def main(port: int, clients: int, stalled: int, seconds: float) -> None:
