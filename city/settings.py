@@ -14,10 +14,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CITYWATCH_", env_file=".env", extra="ignore")
 
-    database_dsn: str = Field("postgresql://citywatch@127.0.0.1:5432/citywatch", description="PostgreSQL or TimescaleDB")
+    database_dsn: str = Field(
+        "postgresql://citywatch@127.0.0.1:5432/citywatch", description="PostgreSQL or TimescaleDB"
+    )
     store: Literal["auto", "timescale", "plain"] = Field("auto", description="fixed at the first migration")
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="host:port, comma separated")
-    broker: Literal["kafka", "embedded"] = Field("kafka", description="embedded: record time is the producer's CreateTime")
+    broker: Literal["kafka", "embedded"] = Field(
+        "kafka", description="embedded: record time is the producer's CreateTime"
+    )
     replication_factor: int = Field(1, ge=1, description="of created topics; 3 in production")
     city: Path = Field(DEFAULT_CITY, description="folder with city.yaml, sectors.yaml, zones.geojson, rules/")
     raw_retention_days: int = Field(90, ge=1, description="older readings are refused as late")
