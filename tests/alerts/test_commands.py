@@ -1,0 +1,70 @@
+"""`citywatch rules`: what a person types and reads."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from city.settings import DEFAULT_CITY
+from citywatch.commands.rules import app
+from tests.alerts.streets import FLOOD, LASTING
+
+
+@pytest.fixture
+def run(database: str, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.setenv("CITYWATCH_DATABASE_DSN", database)
+    return CliRunner()
+
+
+def test_check_lists_the_rules_and_asks_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYWATCH_DATABASE_DSN", "postgresql://nobody@127.0.0.1:1/none")
+    done = CliRunner().invoke(app, ["check", str(DEFAULT_CITY / "rules")])
+    assert done.exit_code == 0
+    assert "street-flood (flood_cm > 15 warning for 20s, > 30 critical for 20s, > 50 emergency)" in done.stdout
+    assert "rules, all good" in done.stdout
+
+
+def test_what_is_wrong_is_told_by_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "flood.yaml").write_text(FLOOD.replace("flood_cm", "flood_m"))
+    done = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "flood.yaml:6: environment has no metric 'flood_m'" in done.stderr
+
+
+async def test_apply_keeps_versions_and_retires_what_is_gone(run: CliRunner, tmp_path: Path) -> None:
+    import asyncio
+
+    async def citywatch(*arguments: str) -> str:
+        done = await asyncio.to_thread(run.invoke, app, list(arguments))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    file = tmp_path / "flood.yaml"
+    file.write_text(FLOOD)
+    assert "new      flooded" in await citywatch("apply", str(tmp_path), "--by", "Lan")
+    assert "1 unchanged; revision 1 is in force" in await citywatch("apply", str(tmp_path))
+    file.write_text(FLOOD.replace("15", "16") + "---\n" + LASTING)
+    told = await citywatch("apply", str(tmp_path), "--by", "Minh")
+    assert "new      lasting" in told
+    assert "changed  flooded" in told
+    listed = await citywatch("list")
+    assert "flooded                      v2   flood_cm > 16 warning, > 30 critical  [Minh, " in listed
+    file.write_text(LASTING)
+    assert "retired  flooded" in await citywatch("apply", str(tmp_path))
+    file.write_text(FLOOD)
+    await citywatch("apply", str(tmp_path), "--keep")
+    listed = await citywatch("list")
+    assert "flooded                      v3" in listed
+    assert "lasting" in listed
+
+
+async def test_one_bad_rule_leaves_the_running_set(run: CliRunner, tmp_path: Path) -> None:
+    import asyncio
+
+    (tmp_path / "a.yaml").write_text(FLOOD)
+    assert (await asyncio.to_thread(run.invoke, app, ["apply", str(tmp_path)])).exit_code == 0
+    (tmp_path / "b.yaml").write_text("rule: x\n")
+    refused = await asyncio.to_thread(run.invoke, app, ["apply", str(tmp_path)])
+    assert refused.exit_code == 1
+    assert "b.yaml:1: a rule needs metric, raise" in refused.stderr
+    assert "flooded" in (await asyncio.to_thread(run.invoke, app, ["list"])).stdout
