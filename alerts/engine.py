@@ -267,7 +267,8 @@ class Engine:
             elif threshold is not None and stand.level:
                 kept[rule] = _carried(stand, before[rule], threshold)
             elif stand.level:
-                out.append(self._transition("cleared", before[rule], asset, stand, now, stand.level, 0.0))
+                gone = self._transition("cleared", before[rule], asset, stand, now, stand.level, 0.0)
+                out.append(msgspec.structs.replace(gone, rule_version=0))
         if not plan.thresholds:
             return UNWATCHED
         fresh = Series(plan, (), time=0 if series is UNWATCHED else series.time, progress=kept or None)

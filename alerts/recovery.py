@@ -13,7 +13,6 @@ from typing import Final, Literal
 import asyncpg
 import msgspec
 import structlog
-from city.zones import ZoneMap
 
 from alerts import rulebook, snapshot
 from alerts.body import Change, change
@@ -28,6 +27,7 @@ from city import metrics
 from city.kafka import LogReader, TopicPartition, topic_for
 from city.sectors import Catalogue
 from city.timestamps import from_datetime
+from city.zones import ZoneMap
 
 OPEN: Final = """
 SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS location, body ->> 'metric' AS metric

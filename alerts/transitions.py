@@ -20,7 +20,10 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One step in the life of one alert. Times are event times in µs; `limit` is that of the severity now in force."""
+    """One step in the life of one alert. Times are event times in µs; `limit` is that of the severity now in force.
+
+    `rule_version` 0: cleared because the rule is gone, not because of a reading; value and limit say nothing.
+    """
 
     kind: Kind
     alert_id: str

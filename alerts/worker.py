@@ -5,7 +5,7 @@ import gc
 import os
 import socket
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Final
 
 import asyncpg
@@ -16,6 +16,7 @@ from alerts.journal import Fenced
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
 from alerts.recovery import recover
 from alerts.relay import Relay
+from alerts.rules import SEVERITIES
 from alerts.runner import OutOfPlace, SectorRunner
 from city import metrics
 from city.clock import Clock, SystemClock
@@ -35,13 +36,17 @@ from city.settings import Settings
 from city.zones import ZoneMap
 
 GROUP: Final = "citywatch-alerts"
-MAX_RECORDS: Final = 4_000
+MAX_RECORDS: Final = 2_000
 TICK_S: Final = 1.0
 WAIT_S: Final = 0.25
 LISTENING_S: Final = 3.0
 """A partition's end that is older says nothing: the broker may be away."""
+DRAIN_S: Final = 8.0
+GAUGES_S: Final = 10.0
 RETAKE_S: Final = 3.0
 """A worker that was fenced waits this long for the group to make up its mind before it takes the sector again."""
+
+OPEN: Final = "SELECT sector, severity, count(*) FROM alert WHERE cleared_at IS NULL GROUP BY sector, severity"
 
 log = structlog.get_logger(__name__)
 
@@ -57,11 +62,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     gc.set_threshold(50_000, 50, 100)  # engine state is many long-lived objects: collecting them all would stall
     async with await _open_pool(settings) as pool, asyncio.TaskGroup() as tasks:
         relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
-        worker = Worker(settings, pool, decoder, owner, SystemClock())
-        try:
-            await worker.run(stop)
-        finally:
-            relay.cancel()
+        working = tasks.create_task(
+            Worker(settings, pool, decoder, owner, SystemClock()).run(stop), name="alert-worker"
+        )
+        stopping = tasks.create_task(stop.wait(), name="stop")
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working}, timeout=DRAIN_S)  # what waits for a database that is away is given up: it repeats
+        for task in (working, stopping, relay):
+            task.cancel()
 
 
 class Worker:
@@ -75,7 +83,7 @@ class Worker:
         self._runners: dict[str, SectorRunner] = {}
         self._lost: dict[str, float] = {}
         self._revision = -1
-        self._ticked = 0.0
+        self._ticked = self._gauged = 0.0
         topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
         self._consumer = GroupConsumer(
             settings,
@@ -98,6 +106,9 @@ class Worker:
                     attempt = 0
                 except OffsetGone as gone:
                     await self._expired(gone)
+                except Fenced as error:  # while taking: the next round takes again
+                    log.warning("another worker takes the same sectors", reason=str(error))
+                    await self._clock.sleep(TICK_S)
                 except AWAY as error:
                     if not passes(error):
                         raise
@@ -112,8 +123,12 @@ class Worker:
     async def _on_assigned(self, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Take the sectors; where to read on. Partitions of the same sector that are read already are moved too."""
         starts: dict[TopicPartition, int] = {}
-        for sector in sorted({name for tp in partitions if (name := sector_of(tp.topic)) is not None}):
-            for partition, offset in (await self._take(sector)).items():
+        sectors = sorted({name for tp in partitions if (name := sector_of(tp.topic)) is not None})
+        taken = await asyncio.gather(*(self._take(sector) for sector in sectors), return_exceptions=True)
+        for sector, result in zip(sectors, taken, strict=True):
+            if isinstance(result, BaseException):
+                raise result
+            for partition, offset in result.items():
                 tp = TopicPartition(topic_for(sector), partition)
                 if tp in partitions:
                     starts[tp] = offset
@@ -122,7 +137,7 @@ class Worker:
         return starts
 
     async def _take(self, sector: str) -> dict[int, int]:
-        await self._drop(sector)
+        await self._hand_over(sector)
         with metrics.TAKEOVER_SECONDS.labels("alerts").time():
             recovered = await recover(
                 self._pool,
@@ -137,7 +152,6 @@ class Worker:
             await runner.begin(at_end=False)
         self._runners[sector] = runner
         self._lost.pop(sector, None)
-        self._revision = -1
         return recovered.start
 
     async def _on_revoked(self, partitions: list[TopicPartition]) -> None:
@@ -215,7 +229,22 @@ class Worker:
             if now >= when:
                 del self._lost[sector]
                 topic = topic_for(sector)
-                self._consumer.retake(*(tp for tp in self._consumer.assignment if tp.topic == topic))
+                given = [tp for tp in self._consumer.assignment if tp.topic == topic]
+                if given:
+                    self._consumer.retake(*given)
+        await self._gauge(now)
+
+    async def _gauge(self, now: float) -> None:
+        """What a dashboard shows of this worker's sectors, now and then."""
+        if now - self._gauged < GAUGES_S:
+            return
+        self._gauged = now
+        open_now = Counter({(row["sector"], row["severity"]): row["count"] for row in await self._pool.fetch(OPEN)})
+        for sector, runner in self._runners.items():
+            metrics.ENGINE_SERIES.labels(sector).set(runner.engine.series)
+            metrics.RULES_ACTIVE.labels(sector).set(len(runner.engine.rules))
+            for severity in SEVERITIES:
+                metrics.OPEN_ALERTS.labels(sector, severity).set(open_now[sector, severity])
 
     async def _expired(self, gone: OffsetGone) -> None:
         sector = sector_of(gone.tp.topic) or ""
