@@ -10,13 +10,19 @@ export function placeOf(alert: Alert): string {
   return placeName(alert.zone_name) || alert.asset || told(alert.title);
 }
 
-/** "1,62 m > 1,60": both with as many places as either needs, the metric's own number at most. */
+/**
+ * "1,62 m > 1,60": both with as many places as either needs, the metric's own number at most. A value that is back on the
+ * good side (an alert clears later) is not said to be beyond: "1,58 m · ngưỡng 1,60".
+ */
 export function comparisonOf(alert: Alert, catalogue: Catalogue, value = alert.value): string {
   if (value === null) return '';
   const most = catalogue.get(`${alert.sector}/${alert.metric}`)?.decimals ?? 2;
   const decimals = Math.min(most, Math.max(places(value), places(alert.limit ?? 0)));
   const measured = withUnit(number(value, decimals), alert.unit);
-  return alert.limit === null ? measured : `${measured} ${alert.comparison} ${number(alert.limit, decimals)}`;
+  if (alert.limit === null) return measured;
+  const limit = number(alert.limit, decimals);
+  const beyond = alert.comparison === '<' ? value < alert.limit : value > alert.limit;
+  return beyond ? `${measured} ${alert.comparison} ${limit}` : `${measured} · ${say('limit')} ${limit}`;
 }
 
 /** What an alert is about as it stands now: its own value is that of its last transition. Null: not known any better. */
