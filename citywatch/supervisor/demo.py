@@ -148,7 +148,7 @@ class Demo:
         self.steps.say(f"""
 Everything runs since {self.steps.seconds:.1f} s.
   wall      {base}/wall          for the screen of the operations centre
-  console   {base}/              the same with hands
+  console   {base}/console       the same with hands
   API       {base}/docs          and {base}/metrics
   Kafka     {self.broker.bootstrap:<28}          for publishers
 Try: watch the wall; within a minute the welcome scenario raises its first alert, within four it clears.
