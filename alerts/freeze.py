@@ -68,7 +68,7 @@ def freeze(engine: Engine) -> FrozenState:
     collecting = gc.isenabled()
     gc.disable()  # thousands of new tuples would set off a collection of everything that lives
     try:
-        held = engine.assets.values()
+        held = engine.roster.assets.values()
         return FrozenState(
             ENGINE_VERSION,
             engine.sector,
@@ -80,8 +80,8 @@ def freeze(engine: Engine) -> FrozenState:
                 for metric, series in asset.series.items()
                 if series.progress
             ],
-            msgspec.structs.replace(engine.feed, wrong=dict(engine.feed.wrong)),
-            [(metrics, kind.heard, kind.dead) for metrics, kind in engine.kinds.items()],
+            msgspec.structs.replace(engine.watch.feed, wrong=dict(engine.watch.feed.wrong)),
+            [(metrics, kind.heard, kind.dead) for metrics, kind in engine.roster.kinds.items()],
         )
     finally:
         if collecting:
@@ -112,11 +112,11 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     if head.engine != ENGINE_VERSION:
         raise SnapshotError(f"state of engine {head.engine}, this is {ENGINE_VERSION}")
     engine = Engine(head.sector, catalogue, rules)
-    engine.feed = head.feed
+    engine.watch.feed = head.feed
     times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
     stands = {(asset, metric): held for asset, metric, held in head.stands}
     for name, place, metrics, stale_since, stale_age in assets:
-        asset = engine.assets[name] = Asset(
+        asset = engine.roster.assets[name] = Asset(
             name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age
         )
         for metric in metrics:
@@ -127,10 +127,10 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
 
 def _thaw_kinds(engine: Engine, kinds: list[Kind]) -> None:
     """In the order in which they were met, not in that of the assets."""
-    made = dict(engine.kinds)
-    engine.kinds.clear()
+    made = dict(engine.roster.kinds)
+    engine.roster.kinds.clear()
     for metrics, heard, dead in kinds:
-        kind = engine.kinds[metrics] = made[metrics]
+        kind = engine.roster.kinds[metrics] = made[metrics]
         kind.heard, kind.dead = heard, dead
 
 
@@ -139,11 +139,12 @@ def _stand(rule: str, stand: Progress) -> Stand:
 
 
 def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: list[Stand]) -> None:
-    plan = engine.plan(metric)
-    if plan is None:
-        raise SnapshotError(f"the catalogue has no metric {metric!r} any more")
+    try:
+        plan = engine.roster.plan(metric)
+    except KeyError:
+        raise SnapshotError(f"the catalogue has no metric {metric!r} any more") from None
     if not plan.thresholds:
-        engine.place(asset, UNWATCHED, plan)
+        engine.roster.place(asset, UNWATCHED, plan)
         return
     progress: dict[str, Progress] = {}
     for rule, level, raised_at, seen, fresh, past, back in stands:
@@ -151,5 +152,5 @@ def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: l
         stand.level, stand.raised_at, stand.seen, stand.fresh = level, raised_at, seen, fresh
         stand.past, stand.back = list(past), list(back)
     series = Series(plan, (), time=0 if time == UNWATCHED.time else time, progress=progress or None)
-    engine.bind(asset, series)
-    engine.place(asset, series, plan)
+    engine.roster.bind(asset, series)
+    engine.roster.place(asset, series, plan)

@@ -15,8 +15,9 @@ import msgspec
 import structlog
 
 from alerts import rulebook, snapshot
+from alerts.adoption import OpenAlert, adopt
 from alerts.body import Change, change
-from alerts.engine import ENGINE_VERSION, Engine, OpenAlert
+from alerts.engine import ENGINE_VERSION, Engine
 from alerts.freeze import SnapshotError, thaw
 from alerts.journal import Entry, Journal, Place, Position, Step
 from alerts.replay import Replay
@@ -167,7 +168,7 @@ async def _rebuild(
     rules = await rulebook.rules_at(journal.pool, revision)
     old = await rulebook.rules_at(journal.pool, kept.place.revision) if kept is not None else []
     engine = _warmed(kept, catalogue, sector, rules, old)
-    orphans = engine.adopt(await open_alerts(journal.pool, sector), now_us)
+    orphans = adopt(engine, await alerts_in_table(journal.pool, sector), now_us)
     engine.resume(now_us)
     positions = {partition: await _position(reader, sector, partition, offset) for partition, offset in start.items()}
     place = Place(journal.step + 1, ENGINE_VERSION, catalogue.version, log_now.cluster, revision, positions)
@@ -190,7 +191,7 @@ def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: lis
     return Engine(sector, catalogue, rules)
 
 
-async def open_alerts(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
+async def alerts_in_table(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
     """The sector's open alerts as the table has them."""
     return [
         OpenAlert(

@@ -71,3 +71,10 @@ def encode_rule(rule: Rule) -> bytes:
 def decode_rule(body: bytes | str) -> Rule:
     """A rule as it was applied; it was checked then and is not checked again."""
     return msgspec.json.decode(body, type=Rule)
+
+
+def level_of(severity: Severity, rule: Rule) -> int:
+    """The rule's level of this severity, or its nearest milder one, or its mildest."""
+    rank = SEVERITIES.index(severity)
+    milder = [i for i, level in enumerate(rule.levels, start=1) if SEVERITIES.index(level.severity) <= rank]
+    return milder[-1] if milder else 1

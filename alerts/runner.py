@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 
 from alerts import recovery, rulebook
+from alerts.adoption import adopt, open_alerts
 from alerts.body import change
 from alerts.engine import ENGINE_VERSION, Arrival, Tick
 from alerts.journal import Entry, Place, Position, Range, Step
@@ -208,14 +209,14 @@ class SectorRunner:
 
     async def _verify(self) -> None:
         """After a replay the engine must have exactly the open alerts of the table, which is the truth."""
-        truth = await recovery.open_alerts(self.journal.pool, self.sector)
-        mine = {key: (alert.severity, alert.raised_at) for key, alert in self.engine.open_alerts().items()}
+        truth = await recovery.alerts_in_table(self.journal.pool, self.sector)
+        mine = {key: (alert.severity, alert.raised_at) for key, alert in open_alerts(self.engine).items()}
         theirs = {(alert.rule, alert.group): (alert.severity, alert.raised_at) for alert in truth}
         if mine == theirs:
             return
         log.error("replay differs from the alert table, which wins", sector=self.sector, mine=mine, theirs=theirs)
         now = self._clock.now_us()
-        orphans = self.engine.adopt(truth, now)
+        orphans = adopt(self.engine, truth, now)
         await self._commit(Step("base", now, revision=self._revision), orphans)
         place = self._place(self.journal.step)
         self._snapshots.begin(self.engine, self.journal.epoch, place, self._clock.monotonic())

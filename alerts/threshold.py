@@ -7,7 +7,7 @@ nothing, which gives each state a *quiet band*: while a value lies in it, no rul
 
 import math
 
-from alerts.rules import Rule
+from alerts.rules import Rule, Severity
 
 
 class Threshold:
@@ -36,7 +36,7 @@ class Threshold:
         high = self.limits[level] if level < self.count else math.inf
         return (low, high) if self.above else (-high, -low)
 
-    def severity(self, level: int) -> str:
+    def severity(self, level: int) -> Severity:
         """Severity of level 1 … n."""
         return self.rule.levels[level - 1].severity
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from alerts.rules import Severity
 from city.events import Location
 
 Kind = Literal["raised", "escalated", "eased", "cleared"]
@@ -22,7 +23,7 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One step in the life of one alert. Times are event times in µs; `limit` is that of the severity now in force.
 
-    `rule_version` 0: cleared because the rule is gone, not because of a reading; value and limit say nothing.
+    `rule_version` 0: it came of a change of the rules, not of a reading; value and limit say nothing.
     """
 
     kind: Kind
@@ -33,7 +34,7 @@ class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     sector: str
     asset: str | None
     place: Place
-    severity: str
+    severity: Severity
     metric: str
     value: float
     limit: float

@@ -60,7 +60,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     decoder = Decoder(Catalogue.load(settings.city), ZoneMap.load(settings.city))
     metrics.serve_metrics(settings.metrics_port)
     gc.set_threshold(50_000, 50, 100)  # engine state is many long-lived objects: collecting them all would stall
-    async with await _open_pool(settings) as pool, asyncio.TaskGroup() as tasks:
+    opened = await _open_pool(settings, stop)
+    if opened is None:
+        return
+    async with opened as pool, asyncio.TaskGroup() as tasks:
         relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
         working = tasks.create_task(
             Worker(settings, pool, decoder, owner, SystemClock()).run(stop), name="alert-worker"
@@ -241,7 +244,7 @@ class Worker:
         self._gauged = now
         open_now = Counter({(row["sector"], row["severity"]): row["count"] for row in await self._pool.fetch(OPEN)})
         for sector, runner in self._runners.items():
-            metrics.ENGINE_SERIES.labels(sector).set(runner.engine.series)
+            metrics.ENGINE_SERIES.labels(sector).set(runner.engine.roster.series)
             metrics.RULES_ACTIVE.labels(sector).set(len(runner.engine.rules))
             for severity in SEVERITIES:
                 metrics.OPEN_ALERTS.labels(sector, severity).set(open_now[sector, severity])
@@ -269,10 +272,10 @@ class Worker:
         return ends
 
 
-async def _open_pool(settings: Settings) -> asyncpg.Pool:
-    """The pool, as soon as the database answers."""
+async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | None:
+    """The pool, as soon as the database answers; None when told to stop before."""
     attempt = 0
-    while True:
+    while not stop.is_set():
         try:
             return await open_pool(settings, application="citywatch-alerts", max_size=6, command_timeout_s=20)
         except STORE_ERRORS as error:
@@ -282,3 +285,4 @@ async def _open_pool(settings: Settings) -> asyncpg.Pool:
                 log.warning("waiting for the database", error=repr(error))
             await asyncio.sleep(pause_s(attempt))
             attempt += 1
+    return None

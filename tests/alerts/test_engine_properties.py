@@ -5,6 +5,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alerts.adoption import adopt, open_alerts
 from alerts.engine import Arrival, Engine, Tick
 from alerts.freeze import encode, freeze, thaw
 from alerts.journal import Entry, Place, Position, Range, Step
@@ -127,7 +128,7 @@ def test_every_story_is_well_formed(records: list[Arrival]) -> None:
                 del standing[cause]
     subject = engine()
     run(subject, [records])
-    assert {key for key in subject.open_alerts() if not key[0].startswith("system-")} == {
+    assert {key for key in open_alerts(subject) if not key[0].startswith("system-")} == {
         key for key in standing if not key[0].startswith("system-")
     }
 
@@ -146,9 +147,9 @@ def test_assets_do_not_disturb_each_other(records: list[Arrival], order: list[st
 def test_adopting_the_open_alerts_of_another_engine_gives_the_same_open_alerts(records: list[Arrival]) -> None:
     subject = engine()
     run(subject, [records])
-    truth = subject.open_alerts()
+    truth = open_alerts(subject)
     heir = engine()
-    assert heir.adopt(truth.values(), 0) == []
-    assert {k: (v.severity, v.raised_at) for k, v in heir.open_alerts().items()} == {
+    assert adopt(heir, truth.values(), 0) == []
+    assert {k: (v.severity, v.raised_at) for k, v in open_alerts(heir).items()} == {
         k: (v.severity, v.raised_at) for k, v in truth.items()
     }

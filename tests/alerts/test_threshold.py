@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.alerts.town import LOW, RAIN, TIDE, at, engine, feed, rules_of, told
+from alerts.adoption import adopt, open_alerts
+from tests.alerts.town import LOW, RAIN, TIDE, at, engine, feed, rules_of, tick, told
 
 
 def test_a_value_must_stay_above_for_the_whole_time() -> None:
@@ -85,7 +86,7 @@ def test_silence_never_clears() -> None:
     one = engine(*rules_of(TIDE))
     feed(one, *(at(60 * i, level_m=1.55) for i in range(3)))
     assert told(feed(one, at(7200, level_m=1.4), at(7260, level_m=1.4))) == []
-    assert len(one.open_alerts()) == 1
+    assert len(open_alerts(one)) == 1
     assert told(feed(one, *(at(7320 + 60 * i, level_m=1.4) for i in range(9)))) == ["cleared tide warning @7800"]
 
 
@@ -130,3 +131,39 @@ def test_an_asset_that_leaves_the_zone_keeps_its_alert_until_it_clears() -> None
     one = engine(*rules_of(RAIN + "where: {zones: ['1']}\n"))
     assert told(feed(one, at(0, zone="1", rain_mm_h=80), at(1, zone="2", rain_mm_h=90))) == ["raised rain warning @0"]
     assert told(feed(one, at(2, zone="2", rain_mm_h=0), at(3, zone="2", rain_mm_h=80))) == ["cleared rain warning @2"]
+
+
+def test_a_rule_changed_while_its_alert_is_open_keeps_the_alert() -> None:
+    one = engine(*rules_of(TIDE))
+    feed(one, *(at(60 * i, level_m=1.55) for i in range(3)))
+    before = open_alerts(one)
+    changed = rules_of(TIDE.replace("above: 1.5,", "above: 1.52,"))
+    assert one.apply(changed, tick(200).time) == []
+    assert open_alerts(one) == before
+    milder = rules_of(TIDE.replace("warning:", "info:"))
+    assert told(one.apply(milder, tick(210).time)) == ["eased tide info @210"]
+    assert told(feed(one, *(at(240 + 60 * i, level_m=1.4) for i in range(11)))) == ["cleared tide info @840"]
+
+
+def test_a_rule_changed_in_the_middle_of_a_for_starts_it_anew() -> None:
+    one = engine(*rules_of(TIDE))
+    feed(one, at(0, level_m=1.55), at(60, level_m=1.55))
+    one.apply(rules_of(TIDE.replace("for: 2m", "for: 3m")), tick(61).time)
+    readings = [at(60 * i, level_m=1.55) for i in range(2, 6)]
+    assert told(feed(one, *readings)) == ["raised tide warning @300"]
+
+
+def test_a_rule_retired_while_its_alert_is_open_clears_it() -> None:
+    one = engine(*rules_of(TIDE))
+    feed(one, *(at(60 * i, level_m=1.55) for i in range(3)))
+    assert told(one.apply([], tick(200).time)) == ["cleared tide warning @200"]
+    assert open_alerts(one) == {}
+
+
+def test_a_rule_that_comes_back_knows_its_open_alert_again_from_the_table() -> None:
+    one = engine(*rules_of(TIDE))
+    feed(one, *(at(60 * i, level_m=1.7) for i in range(3)))
+    heir = engine(*rules_of(TIDE.replace("critical: {above: 1.6, for: 1m}", "")))
+    assert told(adopt(heir, open_alerts(one).values(), tick(300).time)) == ["eased tide warning @300"]
+    orphaned = engine(*rules_of(RAIN))
+    assert told(adopt(orphaned, open_alerts(one).values(), tick(300).time)) == ["cleared tide critical @300"]

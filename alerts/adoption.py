@@ -1,0 +1,146 @@
+"""Open alerts of an engine, and how it takes over those that the alert table knows."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from alerts import feed as feeds
+from alerts.engine import Engine
+from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
+from alerts.rules import SEVERITIES, Severity, level_of
+from alerts.series import Asset, Instruments, Series
+from alerts.threshold import Progress
+from alerts.transitions import Kind, Place, Transition, alert_id
+from alerts.watch import FUTURE
+
+
+class OpenAlert(msgspec.Struct, frozen=True):
+    """An open alert as the `alert` table knows it."""
+
+    rule: str
+    group: str
+    severity: Severity
+    raised_at: int
+    asset: str | None = None
+    place: Place = Place()
+    metric: str = ""
+
+
+def open_alerts(engine: Engine) -> dict[tuple[str, str], OpenAlert]:
+    """Every open alert by (rule, group)."""
+    found: dict[tuple[str, str], OpenAlert] = {}
+    for asset in engine.roster.assets.values():
+        for metric, series in asset.series.items():
+            for threshold in series.thresholds if series.progress else ():
+                stand = (series.progress or {}).get(threshold.rule.rule)
+                if stand is not None and stand.level:
+                    found[threshold.rule.rule, asset.name] = OpenAlert(
+                        threshold.rule.rule,
+                        asset.name,
+                        threshold.severity(stand.level),
+                        stand.raised_at,
+                        asset.name,
+                        asset.place,
+                        metric,
+                    )
+    feed = engine.watch.feed
+    for rule, since in (
+        (FEED_DEAD, feed.dead_since),
+        (WRONG_CLOCK, feed.wrong_since),
+        (SERIES_LIMIT, feed.full_since),
+    ):
+        if since:
+            found[rule, engine.sector] = OpenAlert(rule, engine.sector, engine.watch.severity(rule), since)
+    return found
+
+
+def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int) -> list[Transition]:
+    """Make the open alerts exactly these, as the table has them; returns clearings of those whose rule is gone."""
+    out: list[Transition] = []
+    wanted = {(alert.rule, alert.group): alert for alert in truth}
+    for key, mine in open_alerts(engine).items():
+        if key not in wanted or (wanted[key].severity, wanted[key].raised_at) != (mine.severity, mine.raised_at):
+            _forget(engine, *key)
+    known = open_alerts(engine)
+    for key, alert in wanted.items():
+        if key not in known and not _take_over(engine, alert):
+            out.append(_by_rules("cleared", alert, engine.sector, alert.severity, now))
+    for key, mine in open_alerts(engine).items():
+        if mine.severity != wanted[key].severity:  # the rule no longer has that severity
+            milder = SEVERITIES.index(mine.severity) < SEVERITIES.index(wanted[key].severity)
+            kind: Kind = "eased" if milder else "escalated"
+            out.append(_by_rules(kind, wanted[key], engine.sector, mine.severity, now))
+    return out
+
+
+def _forget(engine: Engine, rule: str, group: str) -> None:
+    feed = engine.watch.feed
+    if rule == FEED_DEAD:
+        feed.level = feed.dead_since = 0
+        for kind in engine.roster.kinds.values():
+            kind.dead = 0
+    elif rule == WRONG_CLOCK:
+        feed.wrong_since, feed.wrong = 0, {}
+    elif rule == SERIES_LIMIT:
+        feed.full_since = 0
+    else:
+        asset = engine.roster.assets[group]
+        series = asset.series[engine.rules[rule].metric]
+        if series.progress is not None:
+            series.progress.pop(rule, None)
+            engine.roster.bind(asset, series)
+
+
+def _take_over(engine: Engine, alert: OpenAlert) -> bool:
+    """Put the engine where the table says the alert is; False if no rule of that name watches that metric now."""
+    feed = engine.watch.feed
+    if alert.rule in feeds.SYSTEM_RULES:
+        if alert.rule == FEED_DEAD:
+            feed.dead_since = alert.raised_at
+            feed.level = feeds.DEAD if alert.severity == "critical" else feeds.PARTLY
+            for kind in engine.roster.kinds.values():
+                kind.dead = kind.dead or (alert.raised_at if kind.heard < alert.raised_at else 0)
+        elif alert.rule == WRONG_CLOCK:
+            feed.wrong_since = feed.future_since = feed.future_last = alert.raised_at
+            feed.wrong = {FUTURE: 0}
+        else:
+            feed.full_since = alert.raised_at
+        return True
+    rule = engine.rules.get(alert.rule)
+    if rule is None or alert.asset is None or (alert.metric and alert.metric != rule.metric):
+        return False
+    asset = engine.roster.assets.get(alert.asset)
+    if asset is None:
+        asset = engine.roster.assets[alert.asset] = Asset(alert.asset, alert.place, {}, Instruments("", 0))
+    series = asset.series.get(rule.metric)
+    if series is None:
+        plan = engine.roster.plan(rule.metric)
+        series = Series(plan, ())
+        engine.roster.place(asset, series, plan)
+    stand = Progress(len(rule.levels))
+    stand.level = level_of(alert.severity, rule)
+    stand.raised_at = alert.raised_at
+    series.progress = {**(series.progress or {}), alert.rule: stand}
+    engine.roster.bind(asset, series)
+    return True
+
+
+def _by_rules(kind: Kind, alert: OpenAlert, sector: str, severity: Severity, now: int) -> Transition:
+    """A transition that no reading made."""
+    return Transition(
+        kind=kind,
+        alert_id=alert_id(alert.rule, alert.group, alert.raised_at),
+        rule=alert.rule,
+        rule_version=0,
+        group=alert.group,
+        sector=sector,
+        asset=alert.asset,
+        place=alert.place,
+        severity=severity,
+        metric=alert.metric,
+        value=0.0,
+        limit=0.0,
+        comparison=">",
+        event_time=max(now, alert.raised_at),
+        raised_at=alert.raised_at,
+    )
