@@ -10,7 +10,7 @@ CONSTITUENTS: Final = (
     ("K1", 23.9344721, 0.22),
     ("O1", 25.8193387, 0.10),
 )
-"""Name, period in hours (astronomy gives it) and amplitude in metres: daily high water between 0.9 and 1.34 m, below
+"""Name, period in hours (astronomy gives it) and amplitude in metres: daily high water between 0.8 and 1.34 m, below
 alarm level I, which takes a surge to pass."""
 
 _PHASES: Final = (0.4, 1.9, 0.9, 4.1)

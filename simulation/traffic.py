@@ -31,8 +31,8 @@ class Traffic(Measuring):
         self._capacity_vph = rng.choice([1200.0, 2400.0, 3600.0], count, p=[0.5, 0.35, 0.15])
         self._load = rng.uniform(0.55, 0.88, count)
         hot = rng.random(count) < 0.03
-        hot[: max(1, count // 200)] = True
         self._rush_load = np.where(hot, rng.uniform(0.7, 1.15, count), rng.uniform(0.0, 0.2, count))
+        self._rush_load[: max(1, count // 200)] = 1.15  # however small the city, a junction jams
         self._wander = Wander(count, 0.035, 20, rng)
         self._flood = flood
         distances = np.hypot(*np.moveaxis(self.instruments.points[:, None] - flood.instruments.points[None], 2, 0))

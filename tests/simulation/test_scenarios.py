@@ -8,7 +8,7 @@ from tests.simulation.watched import HOUR_US, MONDAY_15H, watch
 
 def test_welcome_raises_within_a_minute_and_clears_within_four() -> None:
     for seed in range(3):
-        seen = watch("welcome", 300, rate=200, seed=seed)
+        seen = watch("welcome", 240, rate=100, seed=seed)
         assert seen.raised == {"street-flood"}
         assert {transition.asset for _, transition in seen.transitions} == {WELCOME_SENSOR}
         assert seen.when("street-flood")[0] <= 50
@@ -33,19 +33,19 @@ def test_a_calm_day_has_few_alarms_and_nothing_chatters() -> None:
 
 
 def test_the_evening_rush_of_a_calm_day_in_its_usual_size() -> None:
-    seen = watch("calm", 3600, rate=200, start=MONDAY_15H + 2 * HOUR_US, tick_s=2.5, decode=False)
+    seen = watch("calm", 1800, rate=200, start=MONDAY_15H + 2 * HOUR_US, tick_s=2.5, decode=False)
     assert len([step for _, step in seen.transitions if step.kind == "raised"]) <= 6
 
 
 def test_rush_hour_stops_junctions_then_lasts() -> None:
-    seen = watch("rush-hour", 2700, rate=60)
+    seen = watch("rush-hour", 2700, rate=40)
     assert seen.raised <= {"speed-collapse", "long-queue", "lasting-congestion"}
     assert 240 < seen.when("speed-collapse")[0] < 900
     assert seen.when("lasting-congestion")[0] > 1800
 
 
 def test_flood_tells_rain_then_streets_then_traffic_and_three_tide_levels() -> None:
-    seen = watch("flood", 3600, rate=100)
+    seen = watch("flood", 3600, rate=60)
     rain, street, traffic = (seen.when(rule)[0] for rule in ("heavy-rain", "street-flood", "speed-collapse"))
     assert rain <= street + 60
     assert street < traffic < 900
@@ -59,13 +59,13 @@ def test_flood_tells_rain_then_streets_then_traffic_and_three_tide_levels() -> N
 
 
 def test_smog_raises_dust_and_index_over_the_city_and_nothing_else() -> None:
-    seen = watch("smog", 1800, rate=40)
+    seen = watch("smog", 1500, rate=20)
     assert {"fine-dust", "air-quality-index"} <= seen.raised <= {"fine-dust", "air-quality-index", "er-waiting"}
     assert 600 < seen.when("fine-dust")[0] < 1200
 
 
 def test_outbreak_raises_wards_first_and_hospitals_later() -> None:
-    seen = watch("outbreak", 2400, rate=40)
+    seen = watch("outbreak", 2400, rate=20)
     assert seen.when("dengue-outbreak")[0] < 30
     assert len(seen.when("dengue-outbreak")) > 8
     assert seen.when("dengue-outbreak")[0] < seen.when("er-arrivals")[0] < seen.when("icu-nearly-full")[0]
