@@ -44,10 +44,13 @@ class EventsAnswer(BaseModel):
     outcomes: list[EventOutcome]
 
 
-class EventsRefused(EventsAnswer):
-    """Nothing was taken; `error` is that of the first event."""
+class EventsRefused(BaseModel):
+    """Nothing was taken; `error` is that of the first event, or of a batch that could not be read at all."""
 
     error: ErrorDetail
+    accepted: int = 0
+    refused: int = 0
+    outcomes: list[EventOutcome] = []
 
 
 CLOUD_EVENT: Final[dict[str, Any]] = {
