@@ -65,10 +65,10 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 test: lint ## lint, all tests, and the kill test for 90 seconds (under 12 minutes)
 	$(STEP) "vitest" -- $(NPM) test
 	@$(PY) -m tests.kill --seconds 90 --broker embedded --seed 1
-	@$(PY) -m pytest -q -m "not kill" --durations=5
+	@$(PY) -m pytest -q -m "not kill" -n 4 --dist loadfile --durations=5
 
 test-kafka: setup-dev ## the integration tests on Apache Kafka (needs Java 17 and Maven)
-	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
+	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" -n 3 --dist loadfile $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
 
 test-kill: setup-dev ## the whole kill test: BROKER=embedded|kafka SEED=n READINGS=n CAUSES=n
 	@$(PY) -m tests.kill --broker $(BROKER) --seed $(SEED) --readings $(READINGS) --causes $(CAUSES)

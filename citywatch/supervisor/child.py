@@ -38,11 +38,15 @@ class Child:
         self.name = name
         self.log = log
         self.restarts = 0
-        self._command = [sys.executable, "-m", "citywatch", *arguments]
+        self.arguments = arguments
         self._environment = os.environ | dict(environment)
         self._tell = tell
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+
+    @property
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "citywatch", *self.arguments]
 
     @property
     def pid(self) -> int | None:

@@ -98,8 +98,7 @@ class Demo:
     @contextlib.asynccontextmanager
     async def _processes(self) -> AsyncIterator[None]:
         options = self.options
-        simulate = ["--scenario", options.scenario, "--seed", str(options.seed), "--rate", str(options.rate)]
-        commands = {"ingest": [], "alerts": [], "center": [], "simulate": simulate}
+        commands = {"ingest": [], "alerts": [], "center": [], "simulate": self._simulation(options.scenario)}
         self.children = {name: self._child(name, arguments) for name, arguments in commands.items()}
         try:
             with self.steps.step("Ingest, alerts, center"):
@@ -115,6 +114,9 @@ class Demo:
             raise EmbeddedError(f"no live values after 60 s; the logs are in {self.state.logs}") from None
         finally:
             await self._drain_and_stop()
+
+    def _simulation(self, scenario: str) -> list[str]:
+        return ["--scenario", scenario, "--seed", str(self.options.seed), "--rate", str(self.options.rate)]
 
     def _child(self, name: str, arguments: list[str]) -> Child:
         log = self.state.logs / f"{name}.log"
@@ -178,6 +180,8 @@ Logs: {self.state.logs}""")
     async def _renew(self) -> None:
         began = time.monotonic()
         held = self.broker.resident_bytes() // 2**20
+        # The story was told; a scenario begins anew with its process.
+        self.children["simulate"].arguments = ["simulate", *self._simulation("calm")]
         complete = await renew(
             self.broker,
             producers=[self.children["simulate"], self.children["center"]],

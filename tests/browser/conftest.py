@@ -49,7 +49,7 @@ def chromium_path() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def driver() -> Iterator[Playwright]:
     # Patience for a machine with other work; what has to be fast is measured, not waited for.
     expect.set_options(timeout=20_000)
@@ -57,7 +57,7 @@ def driver() -> Iterator[Playwright]:
         yield playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(driver: Playwright) -> Iterator[Browser]:
     browser = driver.chromium.launch(executable_path=chromium_path(), args=list(ARGUMENTS))
     yield browser

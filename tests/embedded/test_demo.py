@@ -15,6 +15,7 @@ import asyncpg
 import psutil
 import pytest
 
+from citywatch.embedded.postgres import EmbeddedPostgres
 from citywatch.embedded.process import free_port
 from citywatch.supervisor.watch import watch
 
@@ -80,7 +81,7 @@ async def example(name: str, *arguments: str) -> str:
 
 
 async def readings(directory: Path) -> int:
-    connection = await asyncpg.connect(f"postgresql://citywatch@/citywatch?host={directory}/postgres/socket&port=5432")
+    connection = await asyncpg.connect(EmbeddedPostgres(directory / "postgres").dsn())
     try:
         count: int = await connection.fetchval("SELECT count(*) FROM reading")
         return count
