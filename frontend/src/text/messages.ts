@@ -69,6 +69,7 @@ const vi = {
   kind_escalated: 'Tăng mức',
   kind_eased: 'Giảm mức',
   kind_cleared: 'Đã hết',
+  kind_superseded: 'Báo động lại',
   kind_acknowledged: 'Đã thấy',
 } as const;
 
@@ -144,6 +145,7 @@ const en: Record<MessageKey, string> = {
   kind_escalated: 'Escalated',
   kind_eased: 'Eased',
   kind_cleared: 'Cleared',
+  kind_superseded: 'Raised anew',
   kind_acknowledged: 'Acknowledged',
 };
 
