@@ -38,15 +38,16 @@ class Child:
         self.name = name
         self.log = log
         self.restarts = 0
-        self.arguments = arguments
+        self._command: list[str] = []
+        self.next_runs(arguments)
         self._environment = os.environ | dict(environment)
         self._tell = tell
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
 
-    @property
-    def _command(self) -> list[str]:
-        return [sys.executable, "-m", "citywatch", *self.arguments]
+    def next_runs(self, arguments: list[str]) -> None:
+        """What it runs from its next start on."""
+        self._command = [sys.executable, "-m", "citywatch", *arguments]
 
     @property
     def pid(self) -> int | None:

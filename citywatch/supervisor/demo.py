@@ -181,7 +181,7 @@ Logs: {self.state.logs}""")
         began = time.monotonic()
         held = self.broker.resident_bytes() // 2**20
         # The story was told; a scenario begins anew with its process.
-        self.children["simulate"].arguments = ["simulate", *self._simulation("calm")]
+        self.children["simulate"].next_runs(["simulate", *self._simulation("calm")])
         complete = await renew(
             self.broker,
             producers=[self.children["simulate"], self.children["center"]],
