@@ -36,19 +36,21 @@ async def differences(city: City, wait_s: float = 5) -> list[tuple[str, str, int
 
 
 async def test_two_workers_share_and_a_third_takes_over_what_one_leaves(city: City) -> None:
-    now = now_us()
+    now, sent, owners = now_us(), 0, set[str]()
     async with city.worker("left"):
-        async with city.worker("right"):
-            for part in range(40):
-                await city.publish(readings(part * 50, 50, start_us=now))
+        async with city.worker("right"), asyncio.timeout(60):
+            while owners != {"left", "right"}:
+                await city.publish(readings(sent, 50, start_us=now))
+                sent += 50
                 await asyncio.sleep(0.15)
-            owners = await city.pool.fetch("SELECT DISTINCT owner FROM ledger WHERE topic = $1", TRAFFIC)
-            await city.until_total(2000)
-        await city.publish(readings(2000, 500, start_us=now))
-        books = await city.until_total(2500)
-    assert {row["owner"] for row in owners} == {"left", "right"}
-    assert (books["stored"], books["duplicate"]) == (2500, 0)
-    assert await city.pool.fetchval("SELECT count(*) FROM reading") == 2500
+                rows = await city.pool.fetch("SELECT DISTINCT owner FROM ledger WHERE topic = $1", TRAFFIC)
+                owners = {row["owner"] for row in rows}
+            await city.until_total(sent)
+        await city.publish(readings(sent, 500, start_us=now))
+        sent += 500
+        books = await city.until_total(sent)
+    assert (books["stored"], books["duplicate"]) == (sent, 0)
+    assert await city.pool.fetchval("SELECT count(*) FROM reading") == sent
     assert await differences(city) == []
 
 
