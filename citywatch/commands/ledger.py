@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import sys
 from typing import Annotated
 
 import asyncpg
@@ -16,6 +17,7 @@ from city.settings import Settings
 from ingest import ledger as books_of
 
 BROKER_S = 10.0
+WIDTH = 160
 OUTCOMES = ("stored", "duplicate", "late", "dead", "no_record", "expired")
 
 
@@ -32,7 +34,8 @@ def ledger(
 
     Examples: citywatch ledger; citywatch ledger --verify --wait 30; citywatch ledger --accept-expired
     """
-    console = Console()
+    # Where no terminal sets the width, nothing may be cut: the figures are the proof.
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     try:
         differs = asyncio.run(_run(console, verify=verify, wait_s=wait, accept=accept_expired))
     except (BrokerUnavailable, TimeoutError) as error:
