@@ -3,7 +3,7 @@
 Times are integers, microseconds since 1970-01-01T00:00:00Z. Locations are (longitude, latitude), WGS 84 degrees.
 """
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -50,27 +50,27 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-REASONS: Final = frozenset(
-    {
-        "not_json",
-        "bad_envelope",
-        "unknown_type",
-        "unknown_sector",
-        "wrong_topic",
-        "bad_subject",
-        "bad_time",
-        "future_time",
-        "no_measurements",
-        "unknown_metric",
-        "not_a_number",
-        "implausible",
-        "unknown_zone",
-        "outside_city",
-        "too_large",
-        "too_many_series",
-        "late",
-        "bad_batch",
-        "bad_report",
-    }
-)
+Reason = Literal[
+    "not_json",
+    "bad_envelope",
+    "unknown_type",
+    "unknown_sector",
+    "wrong_topic",
+    "bad_subject",
+    "bad_time",
+    "future_time",
+    "no_measurements",
+    "unknown_metric",
+    "not_a_number",
+    "implausible",
+    "unknown_zone",
+    "outside_city",
+    "too_large",
+    "too_many_series",
+    "late",
+    "bad_batch",
+    "bad_report",
+]
 """Every reason a dead letter may carry; they are metric labels and never change their meaning."""
+
+REASONS: Final[frozenset[str]] = frozenset(get_args(Reason))

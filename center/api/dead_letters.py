@@ -9,31 +9,10 @@ from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf, Cursor, Id, Limit
 from center.errors import errors, not_found
+from city.events import Reason
 from ingest import dead_letters as letters
 
 router = APIRouter(prefix="/dead-letters", tags=["operation"])
-
-Reason = Literal[
-    "not_json",
-    "bad_envelope",
-    "unknown_type",
-    "unknown_sector",
-    "wrong_topic",
-    "bad_subject",
-    "bad_time",
-    "future_time",
-    "no_measurements",
-    "unknown_metric",
-    "not_a_number",
-    "implausible",
-    "unknown_zone",
-    "outside_city",
-    "too_large",
-    "too_many_series",
-    "late",
-    "bad_batch",
-    "bad_report",
-]
 
 
 class DeadLetter(BaseModel):

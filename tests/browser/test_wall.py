@@ -154,7 +154,7 @@ def test_a_smaller_screen_drops_rows_and_keeps_the_type(screen: Any) -> None:
         expect(page.locator("section[data-region=alerts] li")).to_have_count(4)
 
 
-def test_a_new_alert_is_painted_within_100_ms(screen: Any) -> None:
+def test_a_new_alert_is_painted_within_100_ms_or_in_the_next_picture(screen: Any) -> None:
     scene = scenes.calm()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         wall.page.add_init_script(STOPWATCH)
