@@ -6,7 +6,8 @@ import sys
 import tempfile
 from typing import Final
 
-from benchmarks.stack import Row, free_port, row
+from benchmarks.stack import Row, row
+from citywatch.embedded.process import free_port
 
 BUDGET_S: Final = 20
 LIVE: Final = re.compile(r"^\s*([\d.]+) s\s+live readings: ", re.MULTILINE)

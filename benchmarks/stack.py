@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -95,13 +94,6 @@ def awaited(started: "subprocess.Popen[str]", pattern: str) -> str:
         if found := re.search(pattern, line):
             return found[1]
     raise RuntimeError(f"the process did not say {pattern!r}")
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,6 +1,7 @@
 """What the embedded servers share: a free port, a child that dies with its parent, a stop that ends."""
 
 import ctypes
+import secrets
 import signal
 import socket
 import subprocess
@@ -9,6 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
+SERVER_PORTS: Final = range(12_000, 32_000)
+"""Below the ranges that Linux (32768) and IANA (49152) give to outgoing connections."""
+
+_given: set[int] = set()
 
 
 class EmbeddedError(Exception):
@@ -18,11 +23,15 @@ class EmbeddedError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody holds at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody holds at this moment, another one at each call.
+
+    Below the kernel's ephemeral range: no outgoing connection takes it between this answer and the server's bind.
+    """
+    while True:
+        port = secrets.choice(SERVER_PORTS)
+        if port not in _given and can_bind(port):
+            _given.add(port)
+            return port
 
 
 def can_bind(port: int) -> bool:

@@ -23,7 +23,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.kill", description=__doc__)
     parser.add_argument("--broker", choices=("embedded", "kafka"), default="embedded")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=0, help="a smoke of this length in all, instead of a full run")
+    parser.add_argument("--seconds", type=float, default=0, help="a smoke that sends this long, not a full run")
     parser.add_argument("--readings", type=int, default=1_000_000)
     parser.add_argument("--causes", type=int, default=200)
     parser.add_argument("--strikes", type=int, default=20)
@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
 
 def plan_of(options: argparse.Namespace) -> Plan:
     if options.seconds:
-        length = max(30.0, options.seconds - 30.0)  # start and settling take the rest
+        length = max(30.0, options.seconds)
         return make(options.seed, length, int(length * 1_000), int(length / 2), int(length / 12), full=False)
     length = max(300.0, options.readings / 2_500)
     return make(options.seed, length, options.readings, options.causes, options.strikes, full=True)
