@@ -29,10 +29,12 @@ class AlertHead(msgspec.Struct, frozen=True):
     sector: str
     state: str
     severity: str
+    asset: str | None = None
     zone: str | None = None
     zone_name: Names | None = None
     metric: str | None = None
     value: float | None = None
+    unit: str = ""
     raised_at: datetime | None = None
 
     @property

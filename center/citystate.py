@@ -12,6 +12,7 @@ from msgspec import structs
 from center.book import AlertBook, AlertHead
 from center.cityview import Feed, FigureView, Report, SectorView, Statistics, Trend, Worst
 from center.figures import SectorNumbers
+from center.latest import LatestValues
 from center.protocol import Filter
 from city.sectors import Catalogue, Sector
 from city.timestamps import format_time, to_datetime
@@ -30,11 +31,19 @@ SeriesKey = tuple[str, str]
 class CityState:
     """Compares what it is told each second with what it has; what differs gets the next version."""
 
-    def __init__(self, catalogue: Catalogue, zones: ZoneMap, book: AlertBook, city: dict[str, object]) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        zones: ZoneMap,
+        book: AlertBook,
+        latest: LatestValues,
+        city: dict[str, object],
+    ) -> None:
         self.version = 0
         self._catalogue = catalogue
         self._zones = zones
         self._book = book
+        self._latest = latest
         self._city = city
         self._now_us = 0
         self._parts: dict[str, tuple[object, int]] = {}
@@ -148,13 +157,19 @@ class CityState:
             [_figure(sector, name, numbers, severity.get(name)) for name in sector.key_figures],
             numbers.assets_alive,
             numbers.assets_total,
-            self._place(heads[0]) if heads else None,
+            self._place(sector, heads[0]) if heads else None,
             Feed(None if newest is None else format_time(newest), None, max_s, dead),
         )
 
-    def _place(self, head: AlertHead) -> Worst:
+    def _place(self, sector: Sector, head: AlertHead) -> Worst:
         zone = self._zones.zones.get(head.zone) if head.zone is not None else None
-        return Worst(head.zone, zone.name if zone is not None else None, head.metric, head.value)
+        name = zone.name if zone is not None else None
+        metric = sector.metrics.get(head.metric or "")
+        now = self._latest.newest(head.sector, head.asset, head.metric)
+        if metric is None or now is None:
+            decimals = metric.decimals if metric is not None and metric.unit == head.unit else 0
+            return Worst(head.zone, name, head.metric, head.value, head.unit, decimals)
+        return Worst(head.zone, name, head.metric, round(now.value, metric.decimals), metric.unit, metric.decimals)
 
 
 def _figure(sector: Sector, name: str, numbers: SectorNumbers, severity: str | None) -> FigureView:

@@ -63,12 +63,17 @@ class FigureView(msgspec.Struct, frozen=True):
 
 
 class Worst(msgspec.Struct, frozen=True):
-    """Where the worst lasting alert of a sector is."""
+    """Where the worst lasting alert of a sector is, and what its series measures now.
+
+    An alert that is not of one series (a dead feed) keeps the value of its last transition.
+    """
 
     zone: str | None
     name: Names | None
     metric: str | None
     value: float | None
+    unit: str
+    decimals: int
 
 
 class Feed(msgspec.Struct, frozen=True):

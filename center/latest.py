@@ -5,7 +5,7 @@ one comparison over an array, whatever the number of clients that are behind by 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,13 @@ class SeriesPlace(msgspec.Struct, frozen=True, array_like=True):
     lat: float | None
 
 
+class Newest(NamedTuple):
+    """A series' newest reading; `time` in µs."""
+
+    time: int
+    value: float
+
+
 class LatestValues:
     """A StateSource: newest time wins, and of the same time the first. Times are microseconds since the epoch."""
 
@@ -38,6 +45,7 @@ class LatestValues:
         self.overflow = 0
         self.series: list[SeriesPlace] = []
         self._slots: dict[int, int] = {}
+        self._named: dict[tuple[str, str, str], int] = {}
         self._room = 1024
         self.times: npt.NDArray[np.int64] = np.full(self._room, NEVER, np.int64)
         self.values: npt.NDArray[np.float64] = np.zeros(self._room, np.float64)
@@ -59,6 +67,7 @@ class LatestValues:
                     self.overflow += 1
                     continue
                 slot = self._slots[one.id] = len(self.series)
+                self._named[one.sector, one.asset, one.metric] = slot
                 self.series.append(one)
                 self._grow()
             elif self.series[slot] == one:
@@ -68,6 +77,13 @@ class LatestValues:
             self._placed[slot] = version
             self.version = version
             self.places_version = version
+
+    def newest(self, sector: str, asset: str | None, metric: str | None) -> Newest | None:
+        """The newest reading of a series by what it measures; None if there is no such series or it has none yet."""
+        slot = None if asset is None or metric is None else self._named.get((sector, asset, metric))
+        if slot is None or self.times[slot] == NEVER:
+            return None
+        return Newest(int(self.times[slot]), float(self.values[slot]))
 
     def unknown(self, ids: Iterable[int]) -> set[int]:
         """Those that have no place yet."""

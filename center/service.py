@@ -37,7 +37,7 @@ class Center:
         self.book = AlertBook()
         self.latest = LatestValues()
         names: dict[str, object] = {"name": catalogue.city.name, "timezone": catalogue.city.timezone}
-        self.state = CityState(catalogue, zones, self.book, names)
+        self.state = CityState(catalogue, zones, self.book, self.latest, names)
         self.hub = Hub(self.book, self.latest, self.state)
         self.screens = Screens()
         self.follower = Follower(settings.database_dsn, pool, self.hub, clock)

@@ -1,7 +1,7 @@
 """GET /api/v1/alerts, one alert, its history; POST its acknowledgement."""
 
 import uuid
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -26,8 +26,9 @@ from center.api.common import (
 )
 from center.errors import ApiError, errors, not_found
 from center.security import is_loopback
+from center.service import Center
 from city.database import load_sql
-from city.timestamps import to_datetime
+from city.timestamps import format_time, to_datetime
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 PAGE: Final = load_sql("center", "alerts_page.sql")
@@ -58,7 +59,7 @@ class Alert(BaseModel):
     short: Bilingual = Field(description="At most 24 characters")
     metric: str
     unit: str
-    value: float | None
+    value: float | None = Field(description="At the last transition")
     limit: float | None
     comparison: str
     raised_at: DateTime
@@ -67,17 +68,33 @@ class Alert(BaseModel):
     acknowledged_at: DateTime | None
     acknowledged_by: str | None
     owner: str | None
-    last_data_at: DateTime | None
+    last_data_at: DateTime | None = Field(description="Of the newest reading that the last transition rests on")
     consequence: Bilingual | None
     response: list[Bilingual] | None
     respond_within_s: float | None
     team: str | None
 
 
+class Measured(BaseModel):
+    """A reading."""
+
+    value: float
+    time: DateTime
+
+
+class AlertNow(Alert):
+    """An alert, and what its series measures now."""
+
+    now: Measured | None = Field(
+        description="The newest reading of the alert's asset and metric; where it is older than some cadences of the "
+        "metric, there is no data since. Null if the alert is not of one series, or the series has no reading"
+    )
+
+
 class Alerts(BaseModel):
     """A page of alerts, newest first."""
 
-    alerts: list[Alert]
+    alerts: list[AlertNow]
     next: uuid.UUID | None = Field(description="Cursor of the next page; null on the last")
 
 
@@ -129,15 +146,15 @@ async def alerts(
         limit + 1,
     )
     page = rows[:limit]
-    bodies = [msgspec.Raw(row["body"].encode()) for row in page]
-    return json_answer({"alerts": bodies, "next": str(page[-1]["id"]) if len(rows) > limit else None})
+    found = [_with_now(center, row["body"]) for row in page]
+    return json_answer({"alerts": found, "next": str(page[-1]["id"]) if len(rows) > limit else None})
 
 
-@router.get("/{alert_id}", summary="One alert", responses={**answers(Alert), **errors(404, 422, 503)})
+@router.get("/{alert_id}", summary="One alert", responses={**answers(AlertNow), **errors(404, 422, 503)})
 async def alert(center: CenterOf, alert_id: uuid.UUID) -> Response:
-    """The alert as it stands."""
+    """The alert as it stands, and what its series measures now."""
     try:
-        return json_answer(msgspec.Raw((await store.alert(center.pool, alert_id)).encode()))
+        return json_answer(_with_now(center, await store.alert(center.pool, alert_id)))
     except store.UnknownAlert as unknown:
         raise not_found(f"alert {alert_id}") from unknown
 
@@ -172,3 +189,11 @@ async def acknowledge(center: CenterOf, request: Request, alert_id: uuid.UUID, a
     except IllegalAct as illegal:
         raise ApiError(409, illegal.code, f"{str(illegal)[0].upper()}{str(illegal)[1:]}.") from illegal
     return json_answer(msgspec.Raw(done.body.encode()))
+
+
+def _with_now(center: Center, body: str) -> dict[str, Any]:
+    """An alert's JSON and the newest reading of its series, from memory."""
+    alert: dict[str, Any] = msgspec.json.decode(body)
+    newest = center.latest.newest(alert["sector"], alert["asset"], alert["metric"])
+    alert["now"] = None if newest is None else {"value": newest.value, "time": format_time(newest.time)}
+    return alert

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from city.kafka import LIVE, Producer, ensure_topics
 from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
-from tests.center.conftest import Running, raise_alert, running
+from tests.center.conftest import Listening, Running, raise_alert, running
 from tests.conftest import BROKER
 
 ASSET = "INSERT INTO asset (sector, name, zone, lon, lat) VALUES ($1, $2, $3, 106.7, 10.78) RETURNING id"
@@ -130,6 +131,42 @@ async def test_the_city_channel_shows_figures_reports_stage_and_what_changed(
         assert delta["sectors"][0]["figures"][0]["severity"] == "critical"
         assert delta["sectors"][0]["worst"]["zone"] == "26740"
         assert (delta["statistics"]["alarms_hour"], delta["statistics"]["alarms_10min"]) == (1, 1)
+
+
+async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Settings, db: asyncpg.Connection) -> None:
+    """One figure for one thing: the sector's worst place and REST tell the newest reading, not the transition's."""
+    series = await new_series(db, "VVK-1", zone="26740")
+    at = now_us()
+    await db.execute(READING, at, series, 12.0)
+    place = {"sector": "traffic", "metric": "speed_kmh", "unit": "km/h", "zone": "26740", "zone_name": None}
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city", filter={"sectors": ["traffic"]})
+        await raise_alert(db, 1, **place, asset="VVK-1", value=9.0)
+        worst = await next_worst(client, lambda worst: worst is not None)
+        assert {key: worst[key] for key in ("value", "unit", "decimals")} == {
+            "value": 12,
+            "unit": "km/h",
+            "decimals": 0,
+        }
+        await frame(producer, (series, at + 1_000_000, 7.44))
+        await next_worst(client, lambda worst: worst["value"] == 7.4)
+        async with httpx.AsyncClient(base_url=center.url, trust_env=False) as http:
+            one = (await http.get("/api/v1/alerts/00000000-0000-0000-0000-000000000001")).json()
+            assert (one["value"], one["now"]) == (9.0, {"value": 7.44, "time": _rfc(at + 1_000_000)})
+            assert (await http.get("/api/v1/alerts")).json()["alerts"] == [one]
+            await raise_alert(db, 2, **(place | {"unit": "s"}), asset=None, value=15.0, severity="emergency")
+            worst = await next_worst(client, lambda worst: worst["unit"] == "s")
+            assert (worst["value"], worst["decimals"]) == (15.0, 0)
+            feed = (await http.get("/api/v1/alerts/00000000-0000-0000-0000-000000000002")).json()
+            assert (feed["value"], feed["now"]) == (15.0, None)
+
+
+async def next_worst(client: Listening, condition: Callable[[Any], bool]) -> dict[str, Any]:
+    """The worst place of the one sector subscribed to, once it meets a condition."""
+    told = await client.until(lambda m: bool(m.get("sectors")) and condition(m["sectors"][0]["worst"]))
+    worst: dict[str, Any] = told["sectors"][0]["worst"]
+    return worst
 
 
 def _speed(message: dict[str, Any]) -> float | None:
