@@ -23,6 +23,7 @@ from alerts.journal import Entry, Journal, Place, Position, Step
 from alerts.replay import Replay
 from alerts.rules import Rule
 from alerts.snapshot import Snapshot
+from alerts.system import BESIDE_THE_ENGINE
 from alerts.transitions import Place as Spot
 from city import metrics
 from city.kafka import LogReader, TopicPartition, topic_for
@@ -32,7 +33,7 @@ from city.zones import ZoneMap
 
 OPEN: Final = """
 SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS location, body ->> 'metric' AS metric
-  FROM alert WHERE sector = $1 AND cleared_at IS NULL
+  FROM alert WHERE sector = $1 AND cleared_at IS NULL AND rule <> ALL ($2)
 """
 
 Way = Literal["journal", "tables", "fresh"]
@@ -192,7 +193,7 @@ def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: lis
 
 
 async def alerts_in_table(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
-    """The sector's open alerts as the table has them."""
+    """The sector's open alerts as the table has them, but for those that no engine holds."""
     return [
         OpenAlert(
             row["rule"],
@@ -203,5 +204,5 @@ async def alerts_in_table(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
             Spot(row["zone"], msgspec.json.decode(row["location"], type=tuple[float, float] | None)),
             row["metric"] or "",
         )
-        for row in await pool.fetch(OPEN, sector)
+        for row in await pool.fetch(OPEN, sector, BESIDE_THE_ENGINE)
     ]

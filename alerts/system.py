@@ -7,6 +7,12 @@ import msgspec
 from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
 from city.sectors import Metric, Sector
 
+RECORDS_LOST: Final = "system-records-lost"
+"""Retention took records unread. Not the engine's: `alerts.losses` watches the books of ingest for it."""
+
+BESIDE_THE_ENGINE: Final = (RECORDS_LOST,)
+"""Built-in rules whose alerts no engine holds; a sector's recovery leaves them alone."""
+
 
 class SystemText(msgspec.Struct, frozen=True):
     """What a built-in rule says; {sector} stands for the sector's short name."""
@@ -70,6 +76,24 @@ SYSTEM: Final[dict[str, SystemText]] = {
         },
         response=(
             {"vi": "Tìm nguồn đổi tên thiết bị liên tục", "en": "Find the publisher that keeps renaming its assets"},
+        ),
+        unit="",
+    ),
+    RECORDS_LOST: SystemText(
+        title={"vi": "Mất bản ghi chưa đọc: {sector}", "en": "Records lost unread: {sector}"},
+        short={"vi": "Mất bản ghi: {sector}", "en": "{sector} records lost"},
+        consequence={
+            "vi": "Số đo trong khoảng đó không được lưu và không thể khôi phục từ broker",
+            "en": "The readings of that time are not stored and the broker no longer has them",
+        },
+        response=(
+            {"vi": "Xem `citywatch ledger --verify`: bao nhiêu, ở đâu", "en": "See `citywatch ledger --verify`: what"},
+            {"vi": "Yêu cầu đơn vị cung cấp gửi lại dữ liệu", "en": "Ask the publisher to send it again"},
+            {"vi": "Tăng thời gian lưu của broker", "en": "Lengthen the broker's retention"},
+            {
+                "vi": "Chấp nhận: `citywatch ledger --accept-expired`",
+                "en": "Accept it: `citywatch ledger --accept-expired`",
+            },
         ),
         unit="",
     ),

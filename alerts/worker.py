@@ -13,6 +13,7 @@ import structlog
 
 from alerts import rulebook
 from alerts.journal import Fenced
+from alerts.losses import Losses
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
 from alerts.recovery import recover
 from alerts.relay import Relay
@@ -65,13 +66,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         return
     async with opened as pool, asyncio.TaskGroup() as tasks:
         relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
+        watching = Losses(pool, decoder.catalogue, decoder.zones, owner).lead(SystemClock())
+        losses = tasks.create_task(watching, name="alert-losses")
         working = tasks.create_task(
             Worker(settings, pool, decoder, owner, SystemClock()).run(stop), name="alert-worker"
         )
         stopping = tasks.create_task(stop.wait(), name="stop")
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({working}, timeout=DRAIN_S)  # what waits for a database that is away is given up: it repeats
-        for task in (working, stopping, relay):
+        for task in (working, stopping, relay, losses):
             task.cancel()
 
 

@@ -1,0 +1,106 @@
+"""The system alert of lost records: what retention took before ingest had read it, one alert a topic, until accepted.
+
+It stands beside the engine, which reads on from what is left: the cause is in the books of ingest, where the loss stays
+until an operator accepts it (`citywatch ledger --accept-expired`), and the books are what is watched.
+"""
+
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from alerts.body import change
+from alerts.store import CHANNEL
+from alerts.system import RECORDS_LOST
+from alerts.transitions import Place, Transition, alert_id
+from alerts.watch import SYSTEM_VERSION
+from city import metrics
+from city.clock import Clock
+from city.kafka import sector_of
+from city.lease import Lease
+from city.sectors import Catalogue
+from city.zones import ZoneMap
+
+LEASE: Final = "alert-losses"
+LOOK_S: Final = 2.0
+
+STANDING: Final = """
+SELECT lost.topic, lost.records, open.id::text AS id
+  FROM (SELECT topic, sum(expired - accepted_expired)::bigint AS records
+          FROM ledger WHERE expired > accepted_expired GROUP BY topic) AS lost
+  FULL JOIN (SELECT id, group_key FROM alert WHERE rule = $1 AND cleared_at IS NULL) AS open
+    ON open.group_key = lost.topic
+ WHERE lost.topic IS NULL OR open.id IS NULL
+"""
+RAISE: Final = """
+SELECT alert_raise(from_us($1), $2::text::jsonb) AS seq, pg_notify($4, '')
+ WHERE EXISTS (SELECT FROM ledger WHERE topic = $3 AND expired > accepted_expired)
+"""
+CLEAR: Final = """
+SELECT alert_move($1::text::uuid, 'cleared', from_us($2), NULL, '{}') AS seq, pg_notify($3, '')
+ WHERE NOT EXISTS (SELECT FROM ledger, alert
+                    WHERE id = $1::text::uuid AND topic = group_key AND expired > accepted_expired)
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class Losses:
+    """Opens and clears these alerts while it holds the lease.
+
+    Each step is one statement that looks at the books again; two holders never open two alerts, and what is accepted
+    in the very moment of opening is cleared by the next look.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, catalogue: Catalogue, zones: ZoneMap, owner: str) -> None:
+        self._pool = pool
+        self._catalogue = catalogue
+        self._zones = zones
+        self._lease = Lease(pool, LEASE, owner)
+
+    async def lead(self, clock: Clock) -> None:
+        """Look at the books every two seconds whenever the lease is held, until cancelled."""
+        await self._lease.lead(lambda: self._follow(clock), clock)
+
+    async def _follow(self, clock: Clock) -> None:
+        while True:
+            await self.look(clock.now_us())
+            await clock.sleep(LOOK_S)
+
+    async def look(self, now_us: int) -> None:
+        """Open an alert for every topic with a loss that nobody accepted, clear those whose loss was accepted."""
+        for row in await self._pool.fetch(STANDING, RECORDS_LOST):
+            if row["id"] is not None:
+                if await self._pool.fetchval(CLEAR, row["id"], now_us, CHANNEL) is not None:
+                    log.info("the loss was accepted", alert=row["id"])
+                continue
+            topic, records = row["topic"], row["records"]
+            sector = self._catalogue.sectors.get(sector_of(topic) or "")
+            if sector is None:  # a sector that the catalogue no longer has; the books still tell
+                continue
+            raised = _raised(sector.name, topic, records, now_us)
+            body = msgspec.json.encode(change(raised, {}, sector, self._zones).body).decode()
+            if await self._pool.fetchval(RAISE, now_us, body, topic, CHANNEL) is not None:
+                metrics.TRANSITIONS.labels(sector.name, raised.kind, raised.severity).inc()
+                log.error("records were lost", topic=topic, records=records)
+
+
+def _raised(sector: str, topic: str, records: int, now_us: int) -> Transition:
+    return Transition(
+        kind="raised",
+        alert_id=alert_id(RECORDS_LOST, topic, now_us),
+        rule=RECORDS_LOST,
+        rule_version=SYSTEM_VERSION,
+        group=topic,
+        sector=sector,
+        asset=None,
+        place=Place(),
+        severity="critical",
+        metric="records_lost",
+        value=float(records),
+        limit=0.0,
+        comparison=">",
+        event_time=now_us,
+        raised_at=now_us,
+    )
