@@ -147,7 +147,7 @@ async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Setti
         assert {key: worst[key] for key in ("value", "unit", "decimals")} == {
             "value": 12,
             "unit": "km/h",
-            "decimals": 0,
+            "decimals": 1,
         }
         await frame(producer, (series, at + 1_000_000, 7.44))
         await next_worst(client, lambda worst: worst["value"] == 7.4)
