@@ -44,6 +44,10 @@ class Notes implements ChannelSink {
   gap(from: number, to: number): void {
     this.seqs.push(`gap ${from}-${to}`);
   }
+  readonly heartbeats: boolean[] = [];
+  whole(nothingMissing: boolean): void {
+    this.heartbeats.push(nothingMissing);
+  }
 }
 
 let time: ManualTime;
@@ -143,6 +147,10 @@ describe('a channel', () => {
     time.advance(2_000);
     newest().say(beat(12));
     expect(newest().subscriptions().at(-1)).toEqual({ type: 'subscribe', channel: 'alerts', since: 10, epoch: 'e1' });
+    expect(alerts.heartbeats).toEqual([false]);
+    newest().say(delta(10, 12));
+    newest().say(beat(12));
+    expect(alerts.heartbeats).toEqual([false, true]);
   });
 });
 

@@ -1,12 +1,13 @@
 import { expect, it } from 'vitest';
 import type { Catalogue } from '../src/stores/catalogue';
+import type { SectorState } from '../src/protocol/messages';
 import { LiveStore } from '../src/stores/live';
-import { comparisonOf, describe as describeAlert } from '../src/wall/describe';
+import { comparisonOf, describe as describeAlert, worstOf } from '../src/wall/describe';
 import { alert } from './alert';
 
 const NBSP = '\u00a0';
 const short = { vi: 'Triều', en: 'Tide' };
-const catalogue: Catalogue = new Map([['environment/water_level_m', { cadenceS: 10, decimals: 2, short }]]);
+const catalogue: Catalogue = new Map([['environment/water_level_m', { cadenceS: 10, decimals: 2, unit: 'm', short }]]);
 const tide = alert({
   sector: 'environment',
   metric: 'water_level_m',
@@ -51,4 +52,36 @@ it('says since when its sensor is silent', () => {
 
 it('falls back on the alert where nothing was heard of its sensor', () => {
   expect(describeAlert(tide, 5_000, catalogue, new LiveStore(() => 10))[1]).toBe(`1,62${NBSP}m > 1,60`);
+});
+
+const environment: SectorState = {
+  sector: 'environment',
+  title: { vi: 'Môi trường', en: 'Environment' },
+  figures: [],
+  assets_alive: 1,
+  assets_total: 1,
+  worst: null,
+  feed: { newest: null, age_s: null, max_s: null, dead: false },
+};
+const worst = { zone: '26740', name: { vi: 'Phường Sài Gòn', en: 'Sai Gon Ward' }, metric: 'water_level_m', value: 1.584 };
+const written = (part: Partial<SectorState>) => worstOf({ ...environment, ...part }, catalogue);
+
+it('names the worst place with its value and the unit that center sends', () => {
+  expect(written({ worst: { ...worst, metric: 'flood_cm', value: 33, unit: 'cm', decimals: 0 } })).toEqual([
+    `Sài Gòn 33${NBSP}cm`,
+  ]);
+});
+
+it('takes unit and places from the figure of the same metric, else from the catalogue', () => {
+  const figure = { metric: 'rain_mm_h', unit: 'mm/h', decimals: 1, value: 3, time: null, cadence_s: 10 };
+  const figures = [{ ...figure, label: short, trend: [], last_week: [], severity: null }];
+  expect(written({ figures, worst: { ...worst, metric: 'rain_mm_h', value: 64 } })).toEqual([`Sài Gòn 64,0${NBSP}mm/h`]);
+  expect(written({ worst })).toEqual([`Sài Gòn 1,58${NBSP}m`]);
+});
+
+it('shows no value without its unit, and nothing without a place', () => {
+  expect(written({ worst: { ...worst, metric: 'unheard_of' } })).toEqual(['Sài Gòn']);
+  expect(written({ worst: { ...worst, value: null } })).toEqual(['Sài Gòn']);
+  expect(written({ worst: { ...worst, name: null } })).toEqual([]);
+  expect(written({})).toEqual([]);
 });

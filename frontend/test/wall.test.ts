@@ -175,7 +175,7 @@ it('calls with the highest cause that nobody has acknowledged', () => {
 
 it('reads the catalogue, and leaves out what it does not understand', () => {
   const short = { vi: 'Mưa', en: 'Rain' };
-  const body = { sectors: [{ sector: 'environment', metrics: [{ metric: 'rain', cadence_s: 10, decimals: 1, short }, {}] }] };
-  expect([...readCatalogue(body)]).toEqual([['environment/rain', { cadenceS: 10, decimals: 1, short }]]);
+  const body = { sectors: [{ sector: 'environment', metrics: [{ metric: 'rain', cadence_s: 10, decimals: 1, unit: 'mm', short }, {}] }] };
+  expect([...readCatalogue(body)]).toEqual([['environment/rain', { cadenceS: 10, decimals: 1, unit: 'mm', short }]]);
   expect([...readCatalogue(null)]).toEqual([]);
 });

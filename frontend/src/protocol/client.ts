@@ -26,6 +26,8 @@ export interface ChannelSink {
   snapshot(message: Snapshot): void;
   delta(message: Delta): void;
   gap(from: number, to: number): void;
+  /** A heartbeat says that everything there is has come, or that something has been missing for a while. */
+  whole?(nothingMissing: boolean): void;
 }
 
 export interface LinkState {
@@ -222,12 +224,16 @@ export class Client {
       if (cursor.have === null && now - cursor.askedAt >= UNANSWERED_MS) this.subscribe(channel);
     }
     const have = this.alertsSeq;
-    if (have === null || through <= have) {
+    if (have === null) {
       this.behindSince = null;
+    } else if (through <= have) {
+      this.behindSince = null;
+      this.options.sinks.alerts?.whole?.(true);
     } else if (this.behindSince === null) {
       this.behindSince = now;
     } else if (now - this.behindSince >= BEHIND_MS) {
       this.behindSince = now;
+      this.options.sinks.alerts?.whole?.(false);
       this.subscribe('alerts');
     }
   }

@@ -64,13 +64,23 @@ export interface Figure {
   severity: string | null;
 }
 
+/** Where a sector stands worst, and the value there now. Without `unit` and `decimals` the metric's own hold. */
+export interface WorstPlace {
+  zone: string | null;
+  name: Bilingual | null;
+  metric: string | null;
+  value: number | null;
+  unit?: string | null;
+  decimals?: number | null;
+}
+
 export interface SectorState {
   sector: string;
   title: Bilingual;
   figures: Figure[];
   assets_alive: number;
   assets_total: number;
-  worst: { zone: string | null; name: Bilingual | null; metric: string | null; value: number | null } | null;
+  worst: WorstPlace | null;
   feed: { newest: string | null; age_s: number | null; max_s: number | null; dead: boolean };
 }
 

@@ -4,6 +4,7 @@ import type { Bilingual } from '../protocol/messages';
 export interface MetricFacts {
   cadenceS: number;
   decimals: number;
+  unit: string;
   short: Bilingual;
 }
 
@@ -19,6 +20,7 @@ interface MetricJson {
   metric?: string;
   cadence_s?: number;
   decimals?: number;
+  unit?: string;
   short?: Bilingual;
   label?: Bilingual;
 }
@@ -36,7 +38,7 @@ export function readCatalogue(body: unknown): Catalogue {
       const name = metric.metric ?? metric.name;
       if (sector === undefined || name === undefined || metric.cadence_s === undefined) continue;
       const short = metric.short ?? metric.label ?? { vi: name, en: name };
-      facts.set(`${sector}/${name}`, { cadenceS: metric.cadence_s, decimals: metric.decimals ?? 0, short });
+      facts.set(`${sector}/${name}`, { cadenceS: metric.cadence_s, decimals: metric.decimals ?? 0, unit: metric.unit ?? '', short });
     }
   }
   return facts;

@@ -1,8 +1,8 @@
-import type { Alert } from '../protocol/messages';
+import type { Alert, SectorState } from '../protocol/messages';
 import { staleness } from '../staleness';
 import type { Catalogue } from '../stores/catalogue';
 import type { LiveStore } from '../stores/live';
-import { age, number, places, withUnit } from '../text/format';
+import { age, number, places, plain, withUnit } from '../text/format';
 import { placeName, say, told } from '../text/language';
 
 /** Where an alert is, in as few words as there are. */
@@ -45,4 +45,16 @@ export function ownerOf(alert: Alert): string {
   if (alert.owner !== null) return alert.owner;
   if (alert.state === 'acknowledged') return alert.acknowledged_by ?? say('acknowledged');
   return alert.state === 'unacknowledged' ? say('unclaimed') : '';
+}
+
+/** The worst place of a sector and its value with the unit; a value whose unit nobody knows is not shown. */
+export function worstOf({ sector, figures, worst }: SectorState, catalogue: Catalogue): string[] {
+  const place = placeName(worst?.name);
+  if (!worst || place === '') return [];
+  const figure = figures.find((one) => one.metric === worst.metric);
+  const facts = catalogue.get(`${sector}/${worst.metric}`);
+  const unit = worst.unit ?? figure?.unit ?? facts?.unit;
+  if (worst.value === null || unit === undefined) return [place];
+  const decimals = worst.decimals ?? figure?.decimals ?? facts?.decimals;
+  return [`${place} ${withUnit(decimals === undefined ? plain(worst.value) : number(worst.value, decimals), unit)}`];
 }
