@@ -77,6 +77,16 @@ class FixtureCenter:
             {"seq": self.scene.seq, "prev": self.scene.seq - 1, "kind": kind, "at": stamp(), "alert": alert},
         )
 
+    def tear_a_hole(self, missed: int = 3) -> None:
+        """Transitions that no client is told of; each is told of the gap."""
+        first = self.scene.seq
+        self.scene.seq += missed
+        self._run(self._broadcast({"type": "gap", "channel": "alerts", "from": first, "to": self.scene.seq}))
+
+    def end_the_hole(self) -> None:
+        """The snapshot after a gap."""
+        self._run(self._broadcast({"type": "snapshot", "channel": "alerts", **self._alerts()}))
+
     def change_city(self, **changed: Any) -> None:
         """Keys of the city state that changed."""
         self._city_seq += 1
@@ -112,6 +122,9 @@ class FixtureCenter:
 
     def _run(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(5)
+
+    def _alerts(self) -> Json:
+        return {"seq": self.scene.seq, "alerts": list(self.scene.alerts.values())}
 
     async def _broadcast(self, message: Json) -> None:
         for socket in list(self._sockets):
@@ -253,7 +266,7 @@ class FixtureCenter:
             return
         body: Json
         if channel == "alerts":
-            body = {"seq": self.scene.seq, "alerts": list(self.scene.alerts.values())}
+            body = self._alerts()
         elif channel == "live":
             body = {"seq": self._live_seq, "series": self.scene.series, "values": self.scene.fresh_values()}
         else:
