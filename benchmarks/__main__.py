@@ -34,6 +34,13 @@ FIGURES: Final = {
     "fanout": ("fanout_p99_ms", "fanout_stalled_p99_ms"),
     "range_query": ("range_query_ms",),
     "demo_start": ("demo_warm_start_s",),
+    "wall": (
+        "wall_first_picture_ms",
+        "wall_receive_to_painted_p99_ms",
+        "wall_longest_task_ms",
+        "wall_fps",
+        "wall_heap_growth_pct",
+    ),
 }
 """Modules with a coroutine `measure() -> rows`, and the names of the rows."""
 ON_THE_STORE: Final = frozenset({"ingest", "latency", "range_query"})
