@@ -22,6 +22,9 @@ REFUSED_BATCHES = Counter(
 FETCH_ERRORS = Counter("citywatch_fetch_errors_total", "Failed fetches by kind of error", ["group", "error"])
 BROKER_CONNECTED = Gauge("citywatch_broker_connected", "1 while the broker answers this consumer", ["group"])
 ASSIGNED_PARTITIONS = Gauge("citywatch_assigned_partitions", "Partitions owned by this member", ["group"])
+PARTITIONS_AWAY = Gauge(
+    "citywatch_partitions_away", "Assigned partitions that can't be read now, above all without a leader", ["group"]
+)
 REBALANCES = Counter("citywatch_rebalances_total", "Assignments that this member received", ["group"])
 
 LAG = Gauge("citywatch_lag_records", "Last stable offset less the next offset to read", ["group", "topic", "partition"])
@@ -117,15 +120,24 @@ CONFLATED = Counter("citywatch_conflated_total", "Frames that stood for several 
 QUEUE_DROPS = Counter("citywatch_queue_drops_total", "Alert queues given up for a gap and a snapshot")
 GAPS = Counter("citywatch_gaps_total", "Gaps told to clients; cause is slow, epoch, too_old", ["channel", "cause"])
 FOLLOW_SECONDS = Histogram(
-    "citywatch_follow_seconds", "From a transition's commit to this process having read it", buckets=FAST_SECONDS
+    "citywatch_follow_seconds",
+    "From a transition's commit until every client that keeps up was sent it",
+    buckets=FAST_SECONDS,
 )
 FOLLOW_SEQ = Gauge("citywatch_follow_seq", "Newest seq of history that this process has delivered")
-PAINT_SECONDS = Histogram(
-    "citywatch_paint_seconds", "From send to a screen's word that it painted", buckets=FAST_SECONDS
+SCREENS = Gauge("citywatch_screens", "Screens that tell what they painted; silent: a hung one, or gone", ["state"])
+SOCKET_REFUSED = Counter(
+    "citywatch_socket_refused_total",
+    "WebSocket connections refused: too_many, not_loaded, wrong_host, wrong_origin",
+    ["reason"],
+)
+SOCKET_ERRORS = Counter(
+    "citywatch_socket_errors_total", "Messages of clients that were answered by an error, by its code", ["code"]
 )
 HTTP_SECONDS = Histogram(
     "citywatch_http_seconds", "Time of HTTP requests", ["method", "route", "status"], buckets=FAST_SECONDS
 )
+HTTP_ROOM_BYTES = Gauge("citywatch_http_room_bytes", "Bytes of events at the HTTP door that are in hand now")
 HTTP_EVENTS = Counter("citywatch_http_events_total", "Events at the HTTP door: taken, refused, unknown", ["outcome"])
 
 # --- Rollup and maintenance of plain PostgreSQL ----------------------------------------------------------------------

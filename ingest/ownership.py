@@ -15,12 +15,14 @@ import structlog
 from city import metrics
 from city.database import Connection, load_sql
 from city.failpoint import hit
-from city.kafka import LogReader, TopicPartition, sector_of
+from city.kafka import BrokerUnavailable, LogReader, TopicPartition, sector_of
 from ingest.flood import FloodGate
 
 STUCK_S = 2.0
 """How long a taker waits for a lock before it ends the session that holds it."""
 STUCK_AGAIN_S = 0.5
+PROBE_S = 5.0
+"""How long the broker may take to tell about one partition's log; what takes longer is left for later."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,15 +61,23 @@ class Ownership:
     async def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Own these and return where to read on, each in the log that the broker has now.
 
+        A partition about which the broker can't tell now (it has no leader) is left out and holds up no other.
         Raises BrokerUnavailable, and errors of the database; what was taken by then stays harmlessly taken.
         """
         started = time.monotonic()
         cluster = await self._reader.cluster_id()
         ended = False
         starts: dict[TopicPartition, int] = {}
-        for tp in sorted(partitions):
-            self.partitions.pop(tp, None)
-            owned, freed = await self._take_one(cluster, tp)
+        wanted = sorted(partitions)
+        self.forget(wanted)
+        for tp, extent in zip(wanted, await asyncio.gather(*map(self._extent, wanted)), strict=True):
+            try:
+                if isinstance(extent, BrokerUnavailable):
+                    raise extent
+                owned, freed = await self._take_one(cluster, tp, *extent)
+            except BrokerUnavailable as error:
+                log.warning("not taken now", topic=tp.topic, partition=tp.partition, reason=str(error))
+                continue
             ended |= freed
             hit("during_takeover")
             self.partitions[tp] = owned
@@ -81,9 +91,17 @@ class Ownership:
         for tp in partitions:
             self.partitions.pop(tp, None)
 
-    async def _take_one(self, cluster: str, tp: TopicPartition) -> tuple[Owned, bool]:
-        log_start = await self._reader.log_start(tp)
-        end = await self._reader.end_offset(tp)
+    async def _extent(self, tp: TopicPartition) -> tuple[int, int] | BrokerUnavailable:
+        """Where the partition's log starts and ends, or why the broker doesn't say."""
+        try:
+            async with asyncio.timeout(PROBE_S):
+                return await self._reader.log_start(tp), await self._reader.end_offset(tp)
+        except BrokerUnavailable as error:
+            return error
+        except TimeoutError:
+            return BrokerUnavailable(f"{tp.topic}/{tp.partition}: no word of its log within {PROBE_S:.0f} s")
+
+    async def _take_one(self, cluster: str, tp: TopicPartition, log_start: int, end: int) -> tuple[Owned, bool]:
         async with self._pool.acquire() as connection, self._ending_blockers(connection) as freed:
             owned = await self._raise_epoch(connection, _TAKE, cluster, tp, log_start)
             if not await self._is_same_log(owned, log_start, end):

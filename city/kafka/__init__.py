@@ -10,8 +10,8 @@ from city.kafka.errors import (
     PublishUnknown,
     TopicMisconfigured,
 )
-from city.kafka.fetcher import Progress
 from city.kafka.log import LogReader, open_log_reader
+from city.kafka.partition import Progress
 from city.kafka.producer import Producer, Sent
 from city.kafka.records import Batch, Record, Refused, TopicPartition, record_hash
 from city.kafka.topics import ALERTS, DEADLETTERS, LIVE, ensure_topics, planned_topics, sector_of, topic_for

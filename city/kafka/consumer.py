@@ -3,36 +3,33 @@
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, Self
-
-import structlog
-from aiokafka import errors as remote
-from aiokafka.abc import ConsumerRebalanceListener
-from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.consumer.subscription_state import SubscriptionState
+from typing import Final, NamedTuple, Self
 
 from city import metrics
 from city.kafka.assignor import PartitionAssignor, StickyAssignor
 from city.kafka.client import Client
-from city.kafka.fetcher import Fetcher, PartitionState, Progress
+from city.kafka.fetcher import Fetcher
 from city.kafka.log import LogReader
-from city.kafka.records import Batch, Record, Refused, TopicPartition
+from city.kafka.membership import Membership
+from city.kafka.partition import PartitionState, Progress
+from city.kafka.records import Batch, TopicPartition
 from city.settings import Settings
 
-SESSION_TIMEOUT_MS: Final = 6_000
-HEARTBEAT_MS: Final = 1_500
-REBALANCE_TIMEOUT_MS: Final = 10_000
 _GONE_AGAIN_S: Final = 5.0
-_TAKE_AGAIN_S: Final = 1.0
-_LEAVE_S: Final = 3.0
+_TAKE_AGAIN_S: Final = (1.0, 2.0, 5.0, 10.0)
+"""Pauses before a partition that could not be taken is asked about again."""
 
 OnAssigned = Callable[[list[TopicPartition]], Awaitable[dict[TopicPartition, int]]]
 OnRevoked = Callable[[list[TopicPartition]], Awaitable[None]]
 
-log = structlog.get_logger(__name__)
+
+class _Waiting(NamedTuple):
+    """A partition that could not be taken so many times, and the monotonic second of the next try."""
+
+    tries: int
+    until: float
 
 
 class GroupConsumer:
@@ -41,8 +38,9 @@ class GroupConsumer:
     Both callbacks run inside `getmany`, never beside it. `on_assigned` gets the partitions that are new to this member
     and returns where to start; it is called again for a partition whose log may be another one (connection lost,
     topic deleted, end before our position), so it must take ownership and verify the log's identity each time. What
-    the member keeps through a rebalance is read on without a call. A partition that it leaves out of its answer is
-    asked about again a second later. When a callback raises, `getmany` raises the same, and the next calls it again.
+    the member keeps through a rebalance is read on without a call. A partition that it leaves out of its answer (one
+    without a leader) holds up no other: it is asked about again, a second later at first, then every ten seconds. When
+    a callback raises, `getmany` raises the same, and the next calls it again.
 
     Raises (getmany):
         OffsetGone: for one partition, which rests until `seek`; the others go on with the next call.
@@ -58,24 +56,21 @@ class GroupConsumer:
         on_revoked: OnRevoked | None = None,
         assignor: StickyAssignor | None = None,
     ) -> None:
-        self._settings = settings
         self._group = group
         self._topics = frozenset(topics)
-        self._assignor = assignor or PartitionAssignor()
         self._on_assigned = on_assigned
         self._on_revoked = on_revoked
         self._client = Client(settings, group)
         self._activity = asyncio.Event()
         self._fetcher = Fetcher(self._client, group, settings.fetch_max_wait_ms, self._activity.set)
-        self._listener = _Listener(self)
-        self._coordinator: Any = None
-        self._coordinator_failures = 0
+        self._membership = Membership(
+            self._client, group, self._topics, assignor or PartitionAssignor(), self._activity.set
+        )
+        self._by_id = settings.broker == "kafka"
         self._fetching: asyncio.Task[None] | None = None
-        self._membership: tuple[str, int] = ("", -1)
-        self._given: deque[tuple[tuple[str, int], frozenset[TopicPartition]]] = deque(maxlen=1)
         self._to_revoke: set[TopicPartition] = set()
         self._to_take: set[TopicPartition] = set()
-        self._not_before: dict[TopicPartition, float] = {}
+        self._waiting: dict[TopicPartition, _Waiting] = {}
         self._turn = 0
         self.log = LogReader(self._client)
 
@@ -84,7 +79,7 @@ class GroupConsumer:
         try:
             await self._client.connect()
             await self._client.set_topics(sorted(self._topics))
-            self._join()
+            self._membership.join()
             self._fetching = asyncio.create_task(self._fetcher.run(), name=f"fetch-{self._group}")
         except BaseException:
             await self._client.close()
@@ -102,7 +97,7 @@ class GroupConsumer:
             self._fetching.cancel()
             await asyncio.gather(self._fetching, return_exceptions=True)
             self._fetching = None
-        await self._leave()
+        await self._membership.leave()
         await self._client.close()
         metrics.ASSIGNED_PARTITIONS.labels(self._group).set(0)
 
@@ -113,7 +108,7 @@ class GroupConsumer:
 
     def progress(self) -> dict[TopicPartition, Progress]:
         """How far each assigned partition is read, and where it ended at its last fetch."""
-        return {tp: Progress(state.position, state.end, state.as_of) for tp, state in self._fetcher.partitions.items()}
+        return {tp: state.progress for tp, state in self._fetcher.partitions.items()}
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         """Read on at `offset`; what was fetched of the partition is dropped. A partition not assigned is ignored."""
@@ -160,7 +155,7 @@ class GroupConsumer:
             if batches or left <= 0:
                 return batches
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, _TAKE_AGAIN_S)):
+                async with asyncio.timeout(min(left, _TAKE_AGAIN_S[0])):
                     await self._activity.wait()
 
     def _take(self, limit: int) -> list[Batch]:
@@ -184,83 +179,66 @@ class GroupConsumer:
         return batches
 
     def _slice(self, state: PartitionState, limit: int) -> Batch | None:
-        first = state.position
-        records: list[Record] = []
-        refused: list[Refused] = []
-        last_hash = b""
-        while state.chunks and len(records) < limit:
-            chunk, size = state.chunks[0]
-            more, broken = chunk.take(limit - len(records))
-            records += more
-            refused += broken
-            if chunk.position > state.position:
-                last_hash = chunk.last_hash
-            state.position = max(state.position, chunk.position)
-            if chunk.exhausted:
-                state.chunks.popleft()
-                state.buffered -= size
-        if not state.chunks and state.reach is None:
-            state.reach = state.position
-        if state.position == first:
-            return None
-        read = len(records) + sum(part.next_offset - part.first_offset for part in refused)
-        topic, partition = state.tp
-        metrics.FETCHED_RECORDS.labels(self._group, topic).inc(len(records))
-        metrics.LAG.labels(self._group, topic, partition).set(max(0, state.end - state.position))
-        for part in refused:
-            metrics.REFUSED_BATCHES.labels(self._group, part.reason).inc()
-        no_record = state.position - first - read
-        return Batch(topic, partition, first, state.position, records, refused, no_record, state.end, last_hash)
+        batch = state.take(limit)
+        if batch is not None:
+            topic, partition = state.tp
+            metrics.FETCHED_RECORDS.labels(self._group, topic).inc(len(batch.records))
+            metrics.LAG.labels(self._group, topic, partition).set(max(0, state.end - state.position))
+            for part in batch.refused:
+                metrics.REFUSED_BATCHES.labels(self._group, part.reason).inc()
+        return batch
 
     async def _settle(self) -> None:
         """Bring what the group decided, and every doubt about a log, to the callbacks."""
-        if self._given:
-            membership, partitions = self._given.popleft()
-            owned = self.assignment - self._to_take
-            kept = owned & partitions if self._was_there_throughout(membership) else set()
-            self._membership = membership
-            self._assignor.own(membership[1], partitions)
+        decision = self._membership.decision()
+        if decision is not None:
+            given = decision.partitions
+            kept = (self.assignment - self._to_take) & given if decision.without_gap else set()
             self._to_revoke |= self.assignment - kept
-            self._to_take = (self._to_take & partitions) | (partitions - kept)
+            self._to_take = (self._to_take & given) | (given - kept)
+            self._waiting = {tp: waiting for tp, waiting in self._waiting.items() if tp in given}
             metrics.REBALANCES.labels(self._group).inc()
-            metrics.ASSIGNED_PARTITIONS.labels(self._group).set(len(partitions))
+            metrics.ASSIGNED_PARTITIONS.labels(self._group).set(len(given))
         if self._to_revoke:
-            for tp in self._to_revoke:
-                self._fetcher.partitions.pop(tp, None)
-                self._fetcher.gone_at.pop(tp, None)
-                with contextlib.suppress(KeyError):  # nothing was read of it
-                    metrics.LAG.remove(self._group, tp.topic, str(tp.partition))
-            revoked = sorted(self._to_revoke)
-            if self._on_revoked is not None:
-                await self._on_revoked(revoked)
-            self._to_revoke.difference_update(revoked)
+            await self._revoke(sorted(self._to_revoke))
         self._to_take |= self._fetcher.doubtful & self.assignment
         now = time.monotonic()
-        if take := sorted(tp for tp in self._to_take if self._not_before.get(tp, 0.0) <= now):
+        if take := sorted(tp for tp in self._to_take if tp not in self._waiting or self._waiting[tp].until <= now):
             await self._take_ownership(take)
+        away = sum(1 for state in self._fetcher.partitions.values() if state.failures)
+        metrics.PARTITIONS_AWAY.labels(self._group).set(away + len(self._waiting))
+
+    async def _revoke(self, partitions: list[TopicPartition]) -> None:
+        for tp in partitions:
+            self._fetcher.partitions.pop(tp, None)
+            self._fetcher.gone_at.pop(tp, None)
+            with contextlib.suppress(KeyError):  # nothing was read of it
+                metrics.LAG.remove(self._group, tp.topic, str(tp.partition))
+        if self._on_revoked is not None:
+            await self._on_revoked(partitions)
+        self._to_revoke.difference_update(partitions)
 
     async def _take_ownership(self, partitions: list[TopicPartition]) -> None:
+        """Have the callback take these. The topics' ids are asked for before it verifies their logs, never after."""
         self._fetcher.doubtful.difference_update(partitions)
+        ids = await self.log.topic_ids({tp.topic for tp in partitions}) if self._by_id else {}
         starts = await self._on_assigned(partitions)
-        self._not_before.clear()
         for tp in partitions:
             self._fetcher.gone_at.pop(tp, None)
             before = self._fetcher.partitions.pop(tp, None)
             if tp not in starts:
-                self._not_before[tp] = time.monotonic() + _TAKE_AGAIN_S
+                tries = self._waiting[tp].tries if tp in self._waiting else 0
+                pause = _TAKE_AGAIN_S[min(tries, len(_TAKE_AGAIN_S) - 1)]
+                self._waiting[tp] = _Waiting(tries + 1, time.monotonic() + pause)
                 continue
             self._to_take.discard(tp)
-            state = self._fetcher.partitions[tp] = PartitionState(tp, starts[tp])
+            self._waiting.pop(tp, None)
+            state = self._fetcher.partitions[tp] = PartitionState(tp, starts[tp], ids.get(tp.topic))
             if before is not None:
                 state.paused = before.paused
                 if 0 <= before.end < starts[tp]:  # the same doubt would come at once
-                    state.not_before = time.monotonic() + _TAKE_AGAIN_S
+                    state.rest(_TAKE_AGAIN_S[0])
         self._fetcher.wake()
-
-    def _was_there_throughout(self, membership: tuple[str, int]) -> bool:
-        """Whether no generation passed without this member: then nobody else can have owned what it keeps."""
-        member, generation = self._membership
-        return membership == (member, generation + 1)
 
     def _raise_gone(self) -> None:
         now = time.monotonic()
@@ -274,62 +252,8 @@ class GroupConsumer:
                 self._fetcher.wake()
                 break
 
-    def _join(self) -> None:
-        subscription = SubscriptionState()
-        subscription.register_fetch_waiters(set())
-        subscription.subscribe(set(self._topics), self._listener)
-        self._coordinator = GroupCoordinator(
-            self._client,
-            subscription,
-            group_id=self._group,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_MS,
-            rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
-            max_poll_interval_ms=2**31 - 1,  # a worker that waits for its database is alive; the database fences it
-            retry_backoff_ms=200,
-            enable_auto_commit=False,
-            assignors=(self._assignor,),
-        )
-
-    async def _leave(self) -> None:
-        coordinator, self._coordinator = self._coordinator, None
-        if coordinator is None:
-            return
-        with contextlib.suppress(TimeoutError, remote.KafkaError):
-            async with asyncio.timeout(_LEAVE_S):
-                await coordinator.close()
-        for task in (coordinator._coordination_task, coordinator._heartbeat_task, coordinator._commit_refresh_task):
-            if task is not None and not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-
     def _check(self) -> None:
-        """Say what went wrong in the background; a coordinator that gave up is replaced at the next call."""
+        """Raise what ended the fetching, and see that the membership goes on."""
         if self._fetching is not None and self._fetching.done():
             self._fetching.result()
-        try:
-            self._coordinator.check_errors()
-        except remote.KafkaError as error:
-            log.warning("group coordination failed; joining again", group=self._group, error=str(error))
-        if self._coordinator._coordination_task.done():
-            self._client.cluster.remove_listener(self._coordinator._handle_metadata_update)
-            self._join()
-
-    def given(self, partitions: Iterable[Any]) -> None:
-        """Called by the listener when the group has assigned; the next `getmany` acts on it."""
-        membership = (str(self._coordinator.member_id), int(self._coordinator.generation))
-        self._given.append((membership, frozenset(TopicPartition(tp.topic, tp.partition) for tp in partitions)))
-        self._activity.set()
-
-
-class _Listener(ConsumerRebalanceListener):
-    """Passes assignments on; a revocation needs no haste, because the database fences whoever was late to stop."""
-
-    def __init__(self, consumer: GroupConsumer) -> None:
-        self._consumer = consumer
-
-    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """Nothing: what is lost shows in the next assignment."""
-
-    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        self._consumer.given(assigned)
+        self._membership.check()

@@ -4,23 +4,23 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 from aiokafka import errors as remote
-from aiokafka.protocol.fetch import FetchRequest
 
 from city import metrics
+from city.kafka.byid import INCONSISTENT_TOPIC_ID, UNKNOWN_TOPIC_ID, Fetch
 from city.kafka.client import Client, backoff
 from city.kafka.errors import BrokerUnavailable, OffsetGone
 from city.kafka.inflate import Inflater
 from city.kafka.log import READ_COMMITTED, FetchedPart, LogReader, fetched_parts
+from city.kafka.partition import PARTITION_BYTES, PartitionState
 from city.kafka.records import TopicPartition
 from city.kafka.unpack import Unpacker
 
 FETCH_BYTES: Final = 4 * 1024 * 1024
 """Of one response, all partitions together; a single larger record batch still comes."""
-PARTITION_BYTES: Final = 1024 * 1024
 PARTITION_BYTES_MOST: Final = 64 * 1024 * 1024
 BUFFER_BYTES: Final = 16 * 1024 * 1024
 """Of fetched and not yet taken responses; nothing more is fetched above it."""
@@ -32,37 +32,6 @@ _OWN_CONNECTION: Final = 7  # a fetch that waits holds its connection; nothing e
 _FULL_PAUSE_S: Final = 0.05
 
 log = structlog.get_logger(__name__)
-
-
-class PartitionState:
-    """Where one assigned partition stands: taken up to `position`, fetched up to `reach`."""
-
-    def __init__(self, tp: TopicPartition, position: int) -> None:
-        self.tp = tp
-        self.paused = False
-        self.was_away = False
-        self.end = -1
-        self.as_of = 0.0
-        self.failures = 0
-        self.fetch_bytes = PARTITION_BYTES
-        self.move(position)
-
-    def move(self, position: int) -> None:
-        """Go on at `position`; what was fetched is dropped, what is under way will be."""
-        self.position = position
-        self.reach: int | None = position
-        self.chunks: deque[tuple[Unpacker, int]] = deque()
-        self.buffered = 0
-        self.not_before = 0.0
-        self.version = object()
-
-
-class Progress(NamedTuple):
-    """How far a partition is read: `position` is next, `end` was the last stable offset at monotonic second `as_of`."""
-
-    position: int
-    end: int
-    as_of: float
 
 
 class Fetcher:
@@ -159,13 +128,17 @@ class Fetcher:
         )
         wait_ms = max(1 if full else self._max_wait_ms, self._patience_ms.get(node, 0))
         topics: dict[str, list[tuple[int, int, int]]] = {}
+        ids: dict[str, bytes] = {}
         versions: dict[TopicPartition, object] = {}
+        most = FETCH_BYTES
         for state in states:
             assert state.reach is not None
             topics.setdefault(state.tp.topic, []).append((state.tp.partition, state.reach, state.fetch_bytes))
+            most = max(most, state.fetch_bytes)
             versions[state.tp] = state.version
-        most = max(FETCH_BYTES, max(state.fetch_bytes for state in states))
-        request = FetchRequest(wait_ms, 1, most, READ_COMMITTED, list(topics.items()))
+            if state.topic_id is not None:
+                ids[state.tp.topic] = state.topic_id
+        request = Fetch(wait_ms, most, READ_COMMITTED, list(topics.items()), ids)
         try:
             answer = await self._client.ask(node, request, group=_OWN_CONNECTION, wait_s=wait_ms / 1000)
         except BrokerUnavailable as error:
@@ -179,7 +152,7 @@ class Fetcher:
             )
             return
         got = False
-        for tp, part in fetched_parts(answer):
+        for tp, part in fetched_parts(answer, {id_: topic for topic, id_ in ids.items()}):
             state_now = self.partitions.get(tp)
             if state_now is None or state_now.version is not versions.get(tp):
                 continue
@@ -198,6 +171,9 @@ class Fetcher:
         metrics.FETCH_ERRORS.labels(self._group, error.__name__).inc()
         if error is remote.OffsetOutOfRangeError:
             await self._out_of_range(state)
+            return False
+        if part.error in (UNKNOWN_TOPIC_ID, INCONSISTENT_TOPIC_ID):
+            await self._other_topic(state)
             return False
         self._away(state, error.__name__)
         if issubclass(error, remote.UnknownTopicOrPartitionError):
@@ -226,8 +202,7 @@ class Fetcher:
                 self._away(state, "a record batch larger than 64 MiB")
             return False
         state.fetch_bytes = PARTITION_BYTES
-        state.chunks.append((chunk, len(part.data)))
-        state.buffered += len(part.data)
+        state.put(chunk, len(part.data))
         return True
 
     async def _out_of_range(self, state: PartitionState) -> None:
@@ -246,13 +221,27 @@ class Fetcher:
             self.gone.append(OffsetGone(state.tp, state.position, log_start))
             self.gone_at[state.tp] = time.monotonic()
         else:
-            state.not_before = time.monotonic() + 0.5  # first what was fetched is taken
+            state.rest(0.5)  # first what was fetched is taken
+
+    async def _other_topic(self, state: PartitionState) -> None:
+        """The topic that was verified is gone: another one of its name is another log; without one, wait for it."""
+        version = state.version
+        try:
+            now = (await self._reader.topic_ids({state.tp.topic})).get(state.tp.topic)
+        except BrokerUnavailable:
+            now = None
+        if state.version is not version:
+            return
+        if now in (None, state.topic_id):
+            self._away(state, "the topic was deleted")
+        else:
+            self._doubt([state])
 
     def _away(self, state: PartitionState, why: str) -> None:
         """Nothing to be had from this partition now: new metadata, and a pause that grows to 2 s."""
         if state.failures == 0:
             log.warning("partition is away; trying again", topic=state.tp.topic, partition=state.tp.partition, why=why)
-        state.not_before = time.monotonic() + backoff(state.failures)
+        state.rest(backoff(state.failures))
         state.failures += 1
         self._client.force_metadata_update()
 

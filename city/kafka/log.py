@@ -1,7 +1,7 @@
 """A partition's log as the broker has it: where it starts and ends, and what stands at an offset."""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from aiokafka import errors as remote
@@ -9,6 +9,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
+from city.kafka.byid import TopicIds, ids_of
 from city.kafka.client import Client
 from city.kafka.errors import BrokerUnavailable
 from city.kafka.inflate import Inflater
@@ -33,8 +34,15 @@ class FetchedPart(NamedTuple):
     data: bytes
 
 
-def fetched_parts(answer: Any) -> Iterator[tuple[TopicPartition, FetchedPart]]:
-    """The parts of a fetch response; `end` is the last stable offset."""
+def fetched_parts(answer: Any, names: Mapping[bytes, str]) -> Iterator[tuple[TopicPartition, FetchedPart]]:
+    """The parts of a fetch response; `end` is the last stable offset, `names` are those of topics asked for by id."""
+    if answer.API_VERSION >= 13:
+        for topic_id, parts, _ in answer.topics:
+            for partition, error, highwater, stable, log_start, aborted, _, data, _ in parts:
+                aborts = [(producer, first) for producer, first, _ in aborted or ()]
+                part = FetchedPart(error, stable if stable >= 0 else highwater, log_start, aborts, data or b"")
+                yield TopicPartition(names[topic_id], partition), part
+        return
     for topic, parts in answer.topics:
         for partition, error, highwater, stable, *rest in parts:
             log_start = rest[0] if answer.API_VERSION >= 5 else -1
@@ -58,6 +66,10 @@ class LogReader:
         answer = await self._client.ask_any(MetadataRequest([], False))
         return str(answer.cluster_id or "")
 
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, bytes]:
+        """Ids of those of the topics that exist; empty where the broker has no ids."""
+        return ids_of(await self._client.ask_any(TopicIds(sorted(topics))))
+
     async def partitions(self, topic: str) -> list[TopicPartition]:
         """The topic's partitions as the broker has them now; empty when there is no such topic."""
         answer = await self._client.ask_any(MetadataRequest([topic], False))
@@ -76,7 +88,10 @@ class LogReader:
 
     async def end_offset(self, tp: TopicPartition) -> int:
         """Last stable offset, from a fetch: what a list of offsets says is wrong on the embedded broker."""
-        return (await self._fetch(tp, await self.log_start(tp), 1)).end
+        try:
+            return (await self._fetch(tp, await self.log_start(tp), 1)).end
+        except remote.OffsetOutOfRangeError as error:
+            raise BrokerUnavailable(f"{tp.topic}/{tp.partition}: retention moved the log's start meanwhile") from error
 
     async def last_record_hash(self, tp: TopicPartition, offset: int) -> bytes | None:
         """What stands at `offset` now, to be compared with `Batch.last_hash`; None when nothing does."""
@@ -99,7 +114,7 @@ class LogReader:
     async def _fetch(self, tp: TopicPartition, offset: int, max_bytes: int, wait_ms: int = 1) -> FetchedPart:
         request = FetchRequest(wait_ms, 0, max_bytes, READ_COMMITTED, [(tp.topic, [(tp.partition, offset, max_bytes)])])
         answer = await self._of_leader(tp, request)
-        ((_, part),) = fetched_parts(answer)
+        ((_, part),) = fetched_parts(answer, {})
         _check(tp, part.error)
         return part
 
