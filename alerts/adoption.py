@@ -8,7 +8,7 @@ from alerts import feed as feeds
 from alerts.engine import Engine
 from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
 from alerts.rules import SEVERITIES, Severity, level_of
-from alerts.series import Asset, Instruments, Series
+from alerts.series import UNWATCHED, Asset, Instruments, Series
 from alerts.threshold import Progress
 from alerts.transitions import Kind, Place, Transition, alert_id
 from alerts.watch import FUTURE
@@ -24,6 +24,8 @@ class OpenAlert(msgspec.Struct, frozen=True):
     asset: str | None = None
     place: Place = Place()
     metric: str = ""
+    heard_at: int = 0
+    """Event time of the newest reading that it rests on, as far as is known."""
 
 
 def open_alerts(engine: Engine) -> dict[tuple[str, str], OpenAlert]:
@@ -65,6 +67,8 @@ def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int) -> list[Transiti
     for key, alert in wanted.items():
         if key not in known and not _take_over(engine, alert):
             out.append(_by_rules("cleared", alert, engine.sector, alert.severity, now))
+    for alert in wanted.values():
+        _forbid_older(engine, alert)
     for key, mine in open_alerts(engine).items():
         if mine.severity != wanted[key].severity:  # the rule no longer has that severity
             milder = SEVERITIES.index(mine.severity) < SEVERITIES.index(wanted[key].severity)
@@ -123,6 +127,14 @@ def _take_over(engine: Engine, alert: OpenAlert) -> bool:
     series.progress = {**(series.progress or {}), alert.rule: stand}
     engine.roster.bind(asset, series)
     return True
+
+
+def _forbid_older(engine: Engine, alert: OpenAlert) -> None:
+    """A reading older than those that made the alert what it is has been counted, or came too late to count."""
+    rule, asset = engine.rules.get(alert.rule), engine.roster.assets.get(alert.asset or "")
+    series = asset.series.get(rule.metric) if rule is not None and asset is not None else None
+    if series is not None and series is not UNWATCHED:
+        series.time = max(series.time, alert.heard_at, alert.raised_at)
 
 
 def _by_rules(kind: Kind, alert: OpenAlert, sector: str, severity: Severity, now: int) -> Transition:

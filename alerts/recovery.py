@@ -32,7 +32,8 @@ from city.timestamps import from_datetime
 from city.zones import ZoneMap
 
 OPEN: Final = """
-SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS location, body ->> 'metric' AS metric
+SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS location, body ->> 'metric' AS metric,
+       coalesce((body ->> 'last_data_at')::timestamptz, raised_at) AS heard_at
   FROM alert WHERE sector = $1 AND cleared_at IS NULL AND rule <> ALL ($2)
 """
 
@@ -203,6 +204,7 @@ async def alerts_in_table(pool: asyncpg.Pool, sector: str) -> list[OpenAlert]:
             row["asset"],
             Spot(row["zone"], msgspec.json.decode(row["location"], type=tuple[float, float] | None)),
             row["metric"] or "",
+            from_datetime(row["heard_at"]),
         )
         for row in await pool.fetch(OPEN, sector, BESIDE_THE_ENGINE)
     ]

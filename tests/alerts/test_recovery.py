@@ -145,6 +145,7 @@ async def test_another_log_neither_repeats_nor_forgets(city: City, embedded_brok
     await ensure_topics(city.settings, city.catalogue)
     await city.send("F-0", flood_cm=20)  # still flooded: no second alert
     await city.send("F-1", flood_cm=0)
+    await city.send("F-2", age_s=30, flood_cm=0)  # from before its alarm
     await city.send("F-9", flood_cm=20)  # before anybody watches the new log
     async with city.worker():
         await city.until(lambda seen: len(seen) == 7, 30)

@@ -1,9 +1,11 @@
 """Levels, `for`, hysteresis, easing, staleness and gaps, as an operator would expect them."""
 
+import msgspec
 import pytest
 
 from alerts.adoption import adopt, open_alerts
-from tests.alerts.town import LOW, RAIN, TIDE, at, engine, feed, rules_of, tick, told
+from alerts.freeze import encode, freeze, thaw
+from tests.alerts.town import LOW, RAIN, TIDE, at, engine, feed, rules_of, tick, told, town
 
 
 def test_a_value_must_stay_above_for_the_whole_time() -> None:
@@ -167,3 +169,16 @@ def test_a_rule_that_comes_back_knows_its_open_alert_again_from_the_table() -> N
     assert told(adopt(heir, open_alerts(one).values(), tick(300).time)) == ["eased tide warning @300"]
     orphaned = engine(*rules_of(RAIN))
     assert told(adopt(orphaned, open_alerts(one).values(), tick(300).time)) == ["cleared tide critical @300"]
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+def test_a_reading_older_than_what_an_adopted_alert_rests_on_counts_for_nothing(warmed: bool) -> None:
+    one = engine(*rules_of(RAIN))
+    told(feed(one, at(100, rain_mm_h=60)))
+    (alert,) = open_alerts(one).values()
+    heir = thaw(encode(freeze(one)), town(), rules_of(RAIN)) if warmed else engine(*rules_of(RAIN))
+    raised_then_worse = msgspec.structs.replace(alert, heard_at=tick(200).time)
+    assert adopt(heir, [raised_then_worse], tick(300).time) == []
+    assert feed(heir, at(310, age_s=120, rain_mm_h=0)) == []
+    assert feed(heir, at(310, age_s=110, rain_mm_h=0)) == []
+    assert told(feed(heir, at(310, age_s=109, rain_mm_h=0))) == ["cleared rain warning @201"]
