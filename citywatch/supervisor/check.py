@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from citywatch.embedded.process import EmbeddedError
+from citywatch.supervisor.settling import SETTLE_SECONDS
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
 from citywatch.supervisor.watch import Seen, watch
@@ -22,8 +23,12 @@ CLEARED_SECONDS: Final = 240.0
 
 @dataclass
 class Sightings:
-    """What was seen, and when, in seconds since the watch began. `open` are alerts that an earlier run has left."""
+    """What was seen, and when, in seconds since the watch began (at `began`, seconds since the epoch).
 
+    `open` are alerts raised before that, by an earlier run perhaps: they prove nothing about this one.
+    """
+
+    began: float = 0.0
     live: float | None = None
     open: set[str] = field(default_factory=set)
     raised: dict[str, float] = field(default_factory=dict)
@@ -36,17 +41,18 @@ class Sightings:
                 return None
             self.live = at
             return f"live readings: {seen.text}"
-        if seen.kind == "open":
-            self.open.add(seen.alert)
-        elif seen.kind == "raised":
-            self.raised[seen.alert] = at
+        if seen.kind in ("open", "raised"):
+            if seen.raised_at < self.began:
+                self.open.add(seen.alert)
+            else:  # also in the snapshot after a lost connection
+                self.raised.setdefault(seen.alert, at)
         elif seen.kind == "cleared":
             self.cleared[seen.alert] = at
         return f"alert {seen.kind}: {seen.text}"
 
     def cleared_one(self) -> bool:
-        """Whether an alert that was seen open was seen cleared too."""
-        return bool((self.raised.keys() | self.open) & self.cleared.keys())
+        """Whether an alert raised since was seen cleared too."""
+        return bool(self.raised.keys() & self.cleared.keys())
 
 
 async def check(state: DemoState, port: int, arguments: list[str], *, until_cleared: bool) -> int:
@@ -95,15 +101,16 @@ async def _ended_early(process: asyncio.subprocess.Process | None) -> str:
 
 async def _watch(port: int, steps: Steps, *, until_cleared: bool) -> str:
     """Watch until all was seen; empty, or what was missing in its time."""
-    sightings = Sightings()
+    sightings = Sightings(time.time())
     stages: list[tuple[str, float, Callable[[], bool]]] = [
         ("live readings", START_SECONDS + LIVE_SECONDS, lambda: sightings.live is not None),
-        ("an alert", RAISED_SECONDS, lambda: bool(sightings.raised or sightings.open)),
+        ("a new alert", RAISED_SECONDS, lambda: bool(sightings.raised)),
     ]
     if until_cleared:
         stages.append(("that alert cleared", CLEARED_SECONDS, sightings.cleared_one))
     async with contextlib.aclosing(watch(port)) as seen:
-        for name, seconds, is_seen in stages:
+        for name, usual, is_seen in stages:
+            seconds = usual + (SETTLE_SECONDS if sightings.open else 0)
             started = time.monotonic()
             try:
                 async with asyncio.timeout(seconds):

@@ -19,6 +19,7 @@ from citywatch.supervisor import logfile
 from citywatch.supervisor.backlog import backlog
 from citywatch.supervisor.child import Child, run_once
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
+from citywatch.supervisor.settling import Settling
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
 from citywatch.supervisor.watch import wait_for
@@ -54,6 +55,7 @@ class Demo:
         self.settings = Settings()
         self.renewals = 0
         self.started = False
+        self._settling: Settling | None = None
         self.children: dict[str, Child] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -98,7 +100,8 @@ class Demo:
     @contextlib.asynccontextmanager
     async def _processes(self) -> AsyncIterator[None]:
         options = self.options
-        commands = {"ingest": [], "alerts": [], "center": [], "simulate": self._simulation(options.scenario)}
+        scenario = options.scenario if await self._nothing_left_open() else "calm"
+        commands = {"ingest": [], "alerts": [], "center": [], "simulate": self._simulation(scenario)}
         self.children = {name: self._child(name, arguments) for name, arguments in commands.items()}
         try:
             with self.steps.step("Ingest, alerts, center"):
@@ -114,6 +117,27 @@ class Demo:
             raise EmbeddedError(f"no live values after 60 s; the logs are in {self.state.logs}") from None
         finally:
             await self._drain_and_stop()
+
+    async def _nothing_left_open(self) -> bool:
+        if self.options.scenario == "calm":
+            return True
+        settling = Settling(self.settings.database_dsn)
+        left = await settling.left()
+        if left:
+            self._settling = settling
+            self.steps.say(f"An earlier run left open alerts ({left}): the city is calm until they clear.")
+        return not left
+
+    async def _tell_story(self) -> None:
+        """The scenario begins when what an earlier run left has cleared."""
+        if self._settling is None or not await self._settling.over():
+            return
+        self._settling = None
+        simulate = self.children["simulate"]
+        await simulate.stop()
+        simulate.next_runs(["simulate", *self._simulation(self.options.scenario)])
+        await simulate.start()
+        self.steps.say(f"The scenario {self.options.scenario} begins.")
 
     def _simulation(self, scenario: str) -> list[str]:
         return ["--scenario", scenario, "--seed", str(self.options.seed), "--rate", str(self.options.rate)]
@@ -174,6 +198,7 @@ Logs: {self.state.logs}""")
                 await self._prepare()
             if self.broker.resident_bytes() > self.options.broker_limit:
                 await self._renew()
+            await self._tell_story()
             for log in self.state.logs.glob("*.log"):
                 logfile.rotate(log)
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from city.timestamps import parse_time
+
 
 class Seen(NamedTuple):
     """One thing that a screen would show: kind is live, open (an alert that was there already), or a transition's."""
@@ -16,6 +18,8 @@ class Seen(NamedTuple):
     kind: str
     text: str
     alert: str = ""
+    raised_at: float = 0.0
+    """Of the alert, seconds since the epoch."""
 
 
 def seen_in(message: dict[str, Any]) -> list[Seen]:
@@ -24,9 +28,9 @@ def seen_in(message: dict[str, Any]) -> list[Seen]:
         case "delta", "live" if message.get("values"):
             return [Seen("live", f"{len(message['values'])} live values")]
         case "snapshot", "alerts":
-            return [Seen("open", _title(alert), alert["id"]) for alert in message["alerts"]]
+            return [_seen("open", alert) for alert in message["alerts"]]
         case "delta", "alerts":
-            return [Seen(message["kind"], _title(message["alert"]), message["alert"]["id"])]
+            return [_seen(message["kind"], message["alert"])]
     return []
 
 
@@ -50,6 +54,11 @@ async def wait_for(port: int, kind: str) -> Seen:
             if seen.kind == kind:
                 return seen
     raise RuntimeError("the watch never ends")
+
+
+def _seen(kind: str, alert: dict[str, Any]) -> Seen:
+    raised_at = alert.get("raised_at")
+    return Seen(kind, _title(alert), alert["id"], parse_time(raised_at) / 1e6 if raised_at else 0.0)
 
 
 def _title(alert: dict[str, Any]) -> str:

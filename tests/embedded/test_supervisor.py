@@ -197,16 +197,19 @@ async def test_the_watch_sees_live_values_and_alerts_over_a_restart_of_center() 
         assert await wait_for(port, "cleared") == Seen("cleared", "warning: Tide (Ben Thanh)", "a1")
 
 
-def test_a_check_counts_an_alert_as_cleared_only_when_it_saw_it_open() -> None:
-    seen = Sightings()
+def test_a_check_counts_only_alerts_that_were_raised_since_it_began() -> None:
+    seen = Sightings(began=100.0)
     assert seen.take(Seen("live", "7 live values"), 1.0) == "live readings: 7 live values"
     assert seen.take(Seen("live", "9 live values"), 2.0) is None
     seen.take(Seen("cleared", "old", "a0"), 3.0)
     assert not seen.cleared_one()
-    seen.take(Seen("raised", "new", "a1"), 4.0)
+    assert seen.take(Seen("open", "from an earlier run", "a2", 99.0), 3.0) == "alert open: from an earlier run"
+    seen.take(Seen("cleared", "from an earlier run", "a2", 99.0), 3.5)
+    assert not seen.raised
+    assert not seen.cleared_one()
+    seen.take(Seen("raised", "new", "a1", 104.0), 4.0)
+    seen.take(Seen("open", "in a snapshot, the connection was lost", "a3", 104.5), 4.5)
+    assert seen.raised == {"a1": 4.0, "a3": 4.5}
+    assert not seen.cleared_one()
     seen.take(Seen("cleared", "new", "a1"), 5.0)
     assert seen.cleared_one()
-    kept = Sightings()
-    assert kept.take(Seen("open", "from an earlier run", "a2"), 1.0) == "alert open: from an earlier run"
-    kept.take(Seen("cleared", "from an earlier run", "a2"), 2.0)
-    assert kept.cleared_one()
