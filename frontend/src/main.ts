@@ -1,5 +1,8 @@
 import { mount } from 'svelte';
 import './base.css';
+import { beginAnewWhenCenterIsBack } from './shell/centerIsBack';
+import { keepShell } from './shell/keep';
+import { planReload } from './shell/plannedReload';
 import { fetchCatalogue } from './stores/catalogue';
 import { openSession } from './stores/session';
 import { language } from './text/language';
@@ -18,6 +21,9 @@ async function start(): Promise<void> {
   const [screen, catalogue] = await Promise.all([screens[name](), fetchCatalogue(2_000), fonts(2_000)]);
   const session = openSession(catalogue, { live: name === 'wall' });
   mount(screen, { target, props: { session } });
+  keepShell();
+  if (catalogue.size === 0) beginAnewWhenCenterIsBack();
+  if (name === 'wall') planReload(session);
 }
 
 /** Waits for the type, because labels are measured in it; not for ever, because a wall in another type is still a wall. */
