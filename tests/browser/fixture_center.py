@@ -60,8 +60,7 @@ class FixtureCenter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self.stop()
 
     # What a test does to it.
 
@@ -110,6 +109,12 @@ class FixtureCenter:
         """Speaks again."""
         self._refusing = False
         self._beating = True
+
+    def stop(self) -> None:
+        """Is gone: its port takes no connection any more. A second time nothing happens."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(10)
 
     def announce_restart(self, in_s: float) -> None:
         """Says that it will restart."""
