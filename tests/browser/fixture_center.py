@@ -39,6 +39,8 @@ class FixtureCenter:
             raise FileNotFoundError(f"{dist} has no index.html; build the frontend first: npm run build")
         self.scene = scene
         self.address = ""
+        self.ahead_s = 0.0
+        """How far this server's clock is ahead of the machine's."""
         self.painted: list[Json] = []
         self.subscriptions: list[Json] = []
         self._dist = dist
@@ -181,7 +183,9 @@ class FixtureCenter:
                 continue
             beat += 1
             if beat % 2 == 0:
-                await self._broadcast({"type": "heartbeat", "server_time": stamp(), "alerts_through": self.scene.seq})
+                await self._broadcast(
+                    {"type": "heartbeat", "server_time": stamp(-self.ahead_s), "alerts_through": self.scene.seq}
+                )
             self._live_seq += 1
             await self._broadcast(
                 {
@@ -245,7 +249,7 @@ class FixtureCenter:
         await socket.send_json(
             {
                 "type": "hello",
-                "server_time": stamp(),
+                "server_time": stamp(-self.ahead_s),
                 "epoch": self.scene.epoch,
                 "heartbeat_s": 2,
                 "version": "citywatch.v1",

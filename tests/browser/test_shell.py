@@ -1,8 +1,11 @@
 """The kept shell: a screen that is switched on while center is down opens, and says that the connection is lost."""
 
+import re
 import shutil
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -31,6 +34,13 @@ async (version) => {
   }
   throw new Error('no worker keeps the shell');
 }
+"""
+
+# Open since the evening, and its own minute is the first.
+LONG_OPEN = """
+const began = performance.now.bind(performance);
+performance.now = () => began() + 8 * 3600 * 1000;
+Math.random = () => 0;
 """
 
 
@@ -75,6 +85,19 @@ def test_only_the_shell_is_kept(screen: Any) -> None:
         page.reload()
         expect(page.locator("section[data-region=alerts] li")).to_have_count(7)
         assert page.evaluate(KEPT) == kept
+
+
+def test_a_wall_begins_anew_at_a_quiet_moment_of_the_night(screen: Any) -> None:
+    local = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh"))
+    night = local.replace(hour=3, minute=31, second=0) + timedelta(days=1)
+    with FixtureCenter(scenes.calm()) as center, screen(center.address) as wall:
+        center.ahead_s = (night - local).total_seconds()
+        wall.page.add_init_script(LONG_OPEN)
+        page = wall.open("/wall")
+        expect(page.locator("header .clock")).to_have_text(re.compile("03:3[12]:"))
+        with page.expect_navigation(timeout=60_000):
+            pass
+        expect(page.locator("header")).to_contain_text("Trực tiếp")
 
 
 def test_a_new_build_wins_on_the_next_load(screen: Any, tmp_path: Path) -> None:
