@@ -8,6 +8,8 @@ import structlog
 
 from center.frames import HEARTBEAT_S
 from center.hub import Hub
+from center.screens import Screens
+from city import metrics
 from city.clock import Clock
 from city.timestamps import format_time
 
@@ -27,10 +29,11 @@ async def every(clock: Clock, seconds: float, act: Callable[[], None]) -> None:
 
 
 class Beats:
-    """The clockwork of one hub."""
+    """The clockwork of one hub and its screens."""
 
-    def __init__(self, hub: Hub, clock: Clock) -> None:
+    def __init__(self, hub: Hub, screens: Screens, clock: Clock) -> None:
         self._hub = hub
+        self._screens = screens
         self._clock = clock
 
     async def run(self) -> None:
@@ -44,5 +47,8 @@ class Beats:
         self._hub.beat(format_time(self._clock.now_us()))
 
     def _sweep(self) -> None:
-        for client in self._hub.sweep(self._clock.monotonic()):
+        now = self._clock.monotonic()
+        for state, screens in self._screens.count(now).items():
+            metrics.SCREENS.labels(state).set(screens)
+        for client in self._hub.sweep(now):
             log.warning("client_stalled", client=client.name, address=client.address, held=client.wire.buffered())

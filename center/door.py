@@ -7,7 +7,7 @@ safe to send again: the first of two equal readings wins. What is refused become
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import asyncpg
 import structlog
@@ -25,10 +25,6 @@ from city.zones import ZoneMap
 from ingest.flood import FloodGate
 from ingest.letters import headers_to_json
 
-PATIENCE_S: Final = 5.0
-"""How long a publisher waits for the brokers' word before its event counts as unknown."""
-IN_FLIGHT: Final = 32 * 1024 * 1024
-"""Bytes of events that may wait for the brokers; more are asked to come again."""
 DAY_US: Final = 86_400_000_000
 INSERT: Final = load_sql("center", "insert_http_letter.sql")
 
@@ -59,7 +55,26 @@ Outcome = Accepted | Refusal | Unknown
 
 
 class Busy(Exception):
-    """Too much waits for the brokers already."""
+    """Too much is in hand already."""
+
+
+class Room:
+    """What one request holds of the door's memory, from its first byte until it is answered. A context manager."""
+
+    def __init__(self, door: "Door") -> None:
+        self._door = door
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.give_back(self._held)
+
+    def fill(self, size: int) -> None:
+        """Holds `size` bytes more. Raises Busy if there is no room."""
+        self._door.hold(size)
+        self._held += size
 
 
 class Door:
@@ -73,7 +88,7 @@ class Door:
         self._clock = clock
         self._decoder = Decoder(catalogue, zones)
         self._producer: Producer | None = None
-        self._waiting = 0
+        self._held = 0
         self._gate = FloodGate()
 
     @property
@@ -90,19 +105,28 @@ class Door:
             finally:
                 self._producer = None
 
-    async def take(self, events: Sequence[Event]) -> list[Outcome]:
-        """The fate of each event, in order. Raises Busy before anything was sent."""
-        size = sum(len(event.value) for event in events)
-        if self._waiting + size > IN_FLIGHT:
+    def room(self) -> Room:
+        """Room for one request; its body is counted as it is read, so that slow bodies are bounded together too."""
+        return Room(self)
+
+    def hold(self, size: int) -> None:
+        """Counts bytes in hand. Raises Busy above the setting `door_room_bytes`."""
+        if self._held + size > self._settings.door_room_bytes:
             raise Busy
-        self._waiting += size
-        try:
-            now_us = self._clock.now_us()
-            judged = [self._judge(event, now_us) for event in events]
-            outcomes = await self._publish(events, judged)
-            await self._keep(events, outcomes, now_us)
-        finally:
-            self._waiting -= size
+        self._held += size
+        metrics.HTTP_ROOM_BYTES.set(self._held)
+
+    def give_back(self, size: int) -> None:
+        """Counts bytes no more."""
+        self._held -= size
+        metrics.HTTP_ROOM_BYTES.set(self._held)
+
+    async def take(self, events: Sequence[Event]) -> list[Outcome]:
+        """The fate of each event, in order."""
+        now_us = self._clock.now_us()
+        judged = [self._judge(event, now_us) for event in events]
+        outcomes = await self._publish(events, judged)
+        await self._keep(events, outcomes, now_us)
         _count(outcomes, judged)
         return outcomes
 
@@ -125,14 +149,19 @@ class Door:
         sending = [task for task in tasks if task is not None]
         if sending:
             try:
-                await asyncio.wait(sending, timeout=PATIENCE_S)
+                await asyncio.wait(sending, timeout=self._settings.door_patience_s)
             finally:
                 for task in sending:
                     task.cancel()
         return [
-            verdict if isinstance(verdict, Refusal) else _outcome(task)
+            verdict if isinstance(verdict, Refusal) else self._outcome(task)
             for task, verdict in zip(tasks, judged, strict=True)
         ]
+
+    def _outcome(self, task: "asyncio.Task[Outcome] | None") -> Outcome:
+        if task is None or not task.done() or task.cancelled():
+            return Unknown(f"the brokers did not acknowledge it within {self._settings.door_patience_s:g} s")
+        return task.result()
 
     async def _send(self, event: Event, verdict: Reading | Report) -> Outcome:
         if self._producer is None:
@@ -170,12 +199,6 @@ class Door:
             await self._pool.executemany(INSERT, letters)
         except STORE_ERRORS as lost:
             log.warning("http_letters_lost", letters=len(letters), error=f"{type(lost).__name__}: {lost}")
-
-
-def _outcome(task: "asyncio.Task[Outcome] | None") -> Outcome:
-    if task is None or not task.done() or task.cancelled():
-        return Unknown(f"the brokers did not acknowledge it within {PATIENCE_S:.0f} s")
-    return task.result()
 
 
 def _count(outcomes: Sequence[Outcome], judged: Sequence[Reading | Report | Refusal]) -> None:

@@ -104,13 +104,12 @@ class Follower:
         """Publishes what is new; returns whether more may wait."""
         book = self._hub.alerts.book
         transitions = await history.after(connection, book.seq, BATCH)
-        now_us = self._clock.now_us()
         for transition in transitions:
             if transition.seq != book.seq + 1:
                 await self._hole(transition.seq)
                 return False
             self._hub.publish_alert(transition)
-            metrics.FOLLOW_SECONDS.observe(max(0.0, (now_us - transition.at) / 1e6))
+            metrics.FOLLOW_SECONDS.observe(max(0.0, (self._clock.now_us() - transition.at) / 1e6))
         self._hole_since = None
         metrics.FOLLOW_SEQ.set(book.seq)
         self._polled = self._clock.monotonic()

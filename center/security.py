@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from center.errors import error_response
+from city import metrics
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CSP: Final = "; ".join(
@@ -84,6 +85,7 @@ class Guard:
         elif scope["type"] == "http":
             await error_response(*refusal)(scope, receive, _with_headers(send))
         else:
+            metrics.SOCKET_REFUSED.labels(refusal[1]).inc()
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
 

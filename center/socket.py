@@ -66,9 +66,11 @@ class Socket:
         offered = websocket.scope.get("subprotocols", [])
         await websocket.accept(subprotocol=frames.VERSION if frames.VERSION in offered else None)
         if len(self._hub.clients) >= MAX_CLIENTS:
+            metrics.SOCKET_REFUSED.labels("too_many").inc()
             await websocket.close(LATER, "too many connections")
             return
         if not await self._is_loaded():
+            metrics.SOCKET_REFUSED.labels("not_loaded").inc()
             await websocket.close(LATER, "the database has not answered yet")
             return
         wire = cast(ScreenWire, websocket.scope["extensions"][WIRE])
@@ -109,6 +111,7 @@ class Socket:
             try:
                 request = listener.hear(message.get("bytes") if heard is None else heard, self._clock.monotonic())
             except ProtocolError as mistake:
+                metrics.SOCKET_ERRORS.labels(mistake.code).inc()
                 wire.write(frames.error(mistake.code, mistake.sentence))
                 if mistake.fatal:
                     await websocket.close(POLICY, mistake.code)

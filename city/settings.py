@@ -29,6 +29,12 @@ class Settings(BaseSettings):
     center_host: str = "127.0.0.1"
     center_port: int = Field(8700, ge=0, le=65535)
     center_hosts: str = Field("", description="names with dots that browsers may call the center by, comma separated")
+    door_patience_s: float = Field(
+        5.0, gt=0, description="how long a publisher over HTTP waits for the brokers before its event is unknown"
+    )
+    door_room_bytes: int = Field(
+        32 * 1024 * 1024, ge=65_536, description="events over HTTP that may be in hand at once; more are answered 429"
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
     frontend: Path | None = Field(None, description="built frontend; default: frontend/dist beside the packages")
     log_format: Literal["console", "json"] = "json"

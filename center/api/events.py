@@ -1,9 +1,11 @@
 """POST /api/v1/events: CloudEvents over HTTP in structured, binary and batch mode.
 
 202: every in-sync replica has it. 400: refused, with the reason. A batch answers 202, 207 or 400 with an outcome an
-event. 413, 415; 429 and 503 with Retry-After. 503 means *unknown*: it may be stored, and it is safe to send again.
+event. 408 for a body that does not come, 413, 415; 429 and 503 with Retry-After. 503 means *unknown*: it may be stored,
+and it is safe to send again.
 """
 
+import asyncio
 from typing import Any, Final, Literal
 
 import msgspec
@@ -12,7 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from center.api.common import CenterOf
-from center.door import Accepted, Busy, Event, Outcome, Unknown
+from center.door import Accepted, Busy, Event, Outcome, Room, Unknown
 from center.errors import RETRY_AFTER_S, ApiError, ErrorDetail, errors
 from center.service import Center
 from city.events import MAX_EVENT_BYTES, Refusal
@@ -23,6 +25,8 @@ STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 MAX_BATCH: Final = 1_000
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+READ_S: Final = 10.0
+"""How long a body may take to come; who sends slower would hold room that others need."""
 UNKNOWN: Final = "Unknown whether it was stored; it is safe to send it again."
 
 _batch: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -106,21 +110,31 @@ BINARY_HEADERS: Final[list[dict[str, Any]]] = [
     responses={
         202: {"model": EventsAnswer, "description": "All accepted: every in-sync replica has them"},
         207: {"model": EventsAnswer, "description": "A batch: some accepted, some refused"},
-        **errors(413, 415, 429, 503),
+        **errors(408, 413, 415, 429, 503),
         400: {"model": EventsRefused, "description": "Refused, with the reason"},
     },
     openapi_extra={"requestBody": BODY, "parameters": BINARY_HEADERS},
 )
 async def events(center: CenterOf, request: Request) -> JSONResponse:
     """One CloudEvent, or a batch of them."""
+    try:
+        with center.door.room() as room:
+            return await _take(center, *await _read(request, room))
+    except Busy as busy:
+        sentence = "Too many events are in hand; nothing of this request was stored."
+        raise ApiError(429, "too_many_requests", sentence, retry_after_s=RETRY_AFTER_S) from busy
+
+
+async def _read(request: Request, room: Room) -> tuple[list[Event], bool]:
+    """The events of a request, and whether it is a batch."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media == BATCH:
-        return await _take(center, _items(await _body(request, MAX_BATCH_BYTES)), batch=True)
+        return _items(await _body(request, MAX_BATCH_BYTES, room)), True
     if media == STRUCTURED:
         headers = (("content-type", request.headers["content-type"].encode("latin-1")),)
-        return await _take(center, [Event(await _body(request, MAX_EVENT_BYTES), headers)], batch=False)
+        return [Event(await _body(request, MAX_EVENT_BYTES, room), headers)], False
     if "ce-specversion" in request.headers and media in ("application/json", "text/json", ""):
-        return await _take(center, [Event(await _body(request, MAX_EVENT_BYTES), _binary(request))], batch=False)
+        return [Event(await _body(request, MAX_EVENT_BYTES, room), _binary(request))], False
     raise ApiError(
         415,
         "unsupported_media_type",
@@ -128,13 +142,19 @@ async def events(center: CenterOf, request: Request) -> JSONResponse:
     )
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, most: int, room: Room) -> bytes:
     """The body, at most `most` bytes; reading stops there."""
     read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > most:
-            raise ApiError(413, "too_large", f"The body has more than {most} bytes; send fewer or smaller events.")
+    try:
+        async with asyncio.timeout(READ_S):
+            async for chunk in request.stream():
+                room.fill(len(chunk))
+                read += chunk
+                if len(read) > most:
+                    sentence = f"The body has more than {most} bytes; send fewer or smaller events."
+                    raise ApiError(413, "too_large", sentence)
+    except TimeoutError as late:
+        raise ApiError(408, "too_slow", f"The body did not come within {READ_S:g} s; nothing was stored.") from late
     return bytes(read)
 
 
@@ -155,12 +175,8 @@ def _binary(request: Request) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, value) for name, value in kept if name.startswith("ce-") or name == "content-type")
 
 
-async def _take(center: Center, events: list[Event], *, batch: bool) -> JSONResponse:
-    try:
-        outcomes = await center.door.take(events)
-    except Busy as busy:
-        sentence = "Too many events wait for the brokers; nothing of this request was stored."
-        raise ApiError(429, "too_many_requests", sentence, retry_after_s=RETRY_AFTER_S) from busy
+async def _take(center: Center, events: list[Event], batch: bool) -> JSONResponse:
+    outcomes = await center.door.take(events)
     unknown = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
     if unknown:
         raise ApiError(503, "unknown", f"{UNKNOWN} ({unknown[0].detail})", retry_after_s=RETRY_AFTER_S)

@@ -3,6 +3,10 @@
 import asyncio
 import base64
 import json
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
+from center.api import events
 from city.kafka import LogReader, open_log_reader, topic_for
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
@@ -147,6 +152,79 @@ async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
                 assert "safe to send it again" in answer.json()["error"]["message"]
                 assert int(answer.headers["retry-after"]) > 0
             assert (await http.get("/api/v1/health")).status_code == 200
+
+
+@pytest.mark.skipif(BROKER != "embedded", reason="the test pauses its own broker")
+async def test_more_than_there_is_room_for_is_asked_to_come_again(
+    topics: Settings, embedded_broker: EmbeddedBroker
+) -> None:
+    """While the broker does not answer, what is in hand is bounded; the rest hears 429, and nothing is stuck after."""
+    tight = topics.model_copy(update={"door_room_bytes": 100_000, "door_patience_s": 2.0})
+    batch = json.dumps([event(subject=f"VVK-{number}") for number in range(250)]).encode()
+    assert 50_000 < len(batch) < 100_000
+    async with running(tight) as center:
+        await center.ready()
+        async with httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=20) as http:
+            assert embedded_broker.pid is not None
+            os.kill(embedded_broker.pid, signal.SIGSTOP)
+            try:
+                waiting = asyncio.create_task(send(http, batch, BATCH))
+                async with asyncio.timeout(5):
+                    while await held(http) < len(batch):
+                        await asyncio.sleep(0.02)
+                turned_away = await send(http, batch, BATCH)
+                assert turned_away.status_code == 429
+                assert turned_away.json()["error"]["code"] == "too_many_requests"
+                assert int(turned_away.headers["retry-after"]) > 0
+                unknown = await waiting
+                assert (unknown.status_code, unknown.json()["error"]["code"]) == (503, "unknown")
+                assert "2 s" in unknown.json()["error"]["message"]
+            finally:
+                os.kill(embedded_broker.pid, signal.SIGCONT)
+            assert await held(http) == 0
+            async with asyncio.timeout(20):
+                while (answer := await send(http, batch, BATCH)).status_code != 202:
+                    assert answer.status_code == 503, answer.text
+            metrics = (await http.get("/metrics")).text
+            assert 'citywatch_http_seconds_count{method="POST",route="/events",status="429"}' in metrics
+
+
+async def held(http: httpx.AsyncClient) -> float:
+    """Bytes of events that the door has in hand, by its metric."""
+    found = re.search(r"^citywatch_http_room_bytes (\S+)$", (await http.get("/metrics")).text, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+async def test_bodies_that_do_not_come_hold_room_for_a_while_only(
+    topics: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "READ_S", 0.5)
+    tight = topics.model_copy(update={"door_room_bytes": 65_536})
+    async with running(tight) as center:
+        await center.ready()
+        async with httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=20) as http:
+            slow = asyncio.create_task(http.post("/api/v1/events", content=_trickle(), headers=BATCH))
+            async with asyncio.timeout(5):
+                while not await held(http):
+                    await asyncio.sleep(0.02)
+            assert (await send(http, b"[" + b" " * 60_000 + b"]", BATCH)).status_code == 429
+            assert (await slow).status_code == 408
+            assert await held(http) == 0
+            assert (await send(http, event())).status_code == 202
+
+
+async def _trickle() -> AsyncIterator[bytes]:
+    yield b"[" * 10_000
+    await asyncio.sleep(3)
+    yield b"]"
+
+
+async def test_a_method_that_nobody_knows_is_no_label_of_its_own(center: Running, http: httpx.AsyncClient) -> None:
+    assert (await http.request("PROPFIND", "/api/v1/health")).status_code == 405
+    metrics = (await http.get("/metrics")).text
+    assert "PROPFIND" not in metrics
+    assert 'method="other"' in metrics
 
 
 async def test_a_center_that_never_reached_the_broker_says_so(database: str, settings: Settings) -> None:

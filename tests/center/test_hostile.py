@@ -112,6 +112,18 @@ async def test_huge_frames_and_endless_fragments_are_ended(center: Running) -> N
     assert await _is_closed(raw)
 
 
+async def test_text_that_is_not_utf8_is_ended_by_its_own_code(center: Running) -> None:
+    raw = await handshake(center.port)
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(raw, masked(1, b"\xff"))
+    received = b""
+    async with asyncio.timeout(10):
+        while chunk := await loop.sock_recv(raw, 65536):
+            received += chunk
+    assert b"\x03\xefnot UTF-8" in received  # 1007
+    raw.close()
+
+
 async def test_pings_of_one_who_never_reads_do_not_pile_up(center: Running) -> None:
     raw = await handshake(center.port)
     loop = asyncio.get_running_loop()

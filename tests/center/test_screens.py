@@ -25,5 +25,14 @@ def test_a_screen_that_went_away_stays_known_for_a_day() -> None:
 def test_invented_names_do_not_grow_without_end() -> None:
     screens = Screens()
     for number in range(MAX_SCREENS + 10):
-        screens.painted(f"s-{number}", "x:1", 1, 0, float(number) / 1000)
+        screens.painted(f"s-{number}", f"x:{number}", 1, 0, float(number) / 1000)
     assert len(screens.all(1.0)) == MAX_SCREENS
+
+
+def test_a_connection_that_invents_names_is_still_one_screen() -> None:
+    screens = Screens()
+    screens.painted("wall", "x:1", 1, 0, 0.0)
+    for number in range(MAX_SCREENS + 10):
+        screens.painted(f"s-{number}", "x:2", 1, 0, 1.0)
+    assert [one.name for one in screens.all(1.0)] == [f"s-{MAX_SCREENS + 9}", "wall"]
+    assert screens.count(SILENT_S + 0.5) == {"painting": 1, "silent": 1}
