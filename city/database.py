@@ -24,9 +24,10 @@ RETRYABLE: Final = frozenset({"40001", "40P01", "55P03"})
 """Serialization failure, deadlock, lock not available: the same transaction again may pass."""
 
 UNAVAILABLE: Final = frozenset(
-    {"25P03", "53100", "53200", "53300", "53400", "57P01", "57P02", "57P03", "57P05", "58030"}
+    {"25006", "25P03", "53100", "53200", "53300", "53400", "57014", "57P01", "57P02", "57P03", "57P05", "58030"}
 )
-"""Idle-in-transaction timeout, disk full, out of memory, too many connections, shutdown or start, I/O error."""
+"""Read-only standby, idle-in-transaction timeout, disk full, out of memory, too many connections, cancelled by an
+administrator or a timeout, shutdown or start, I/O error."""
 
 UNIQUE_VIOLATION: Final = "23505"
 

@@ -4,26 +4,24 @@ The ordinary event (structured mode, nothing unusual) takes a typed fast path; w
 read again strictly, and only the strict path refuses. Both give the same answer wherever the fast one gives any.
 """
 
-import math
 import re
 from collections.abc import Callable
-from typing import Any, Final, Literal
-from unicodedata import is_normalized, normalize
+from typing import Final, Literal
+from unicodedata import is_normalized
 
 import msgspec
 
-from city import envelope
-from city.envelope import MAX_TEXT, Envelope, Headers, RefusedError, is_storable, kind_of, show
+from city import envelope, fields
+from city.envelope import MAX_TEXT, Envelope, Headers, RefusedError, show
 from city.events import FUTURE_TOLERANCE_US, MAX_EVENT_BYTES, Location, Reading, Refusal, Report
 from city.sectors import Catalogue, Sector
-from city.timestamps import format_time, parse_time
+from city.timestamps import parse_time
 from city.zones import ZoneMap
 
 Decoded = Reading | Report | Refusal | None
 
 SEVERITIES: Final = ("info", "warning", "critical", "emergency")
 STATUSES: Final = ("open", "closed")
-MAX_SUBJECT: Final = 200
 MAX_TITLE: Final = 300
 PLAIN_HEADERS: Final[frozenset[tuple[tuple[str, bytes], ...]]] = frozenset(
     {
@@ -157,7 +155,7 @@ class Decoder:
             or not data.measurements
             or (topic is not None and sector.name != topic)
             or time > record_time_us + FUTURE_TOLERANCE_US
-            or not (0 < len(subject) <= MAX_SUBJECT and subject.isprintable() and is_normalized("NFC", subject))
+            or not (0 < len(subject) <= fields.MAX_SUBJECT and subject.isprintable() and is_normalized("NFC", subject))
             or subject != subject.strip()
         ):
             return None
@@ -165,27 +163,23 @@ class Decoder:
 
     def _strictly(self, event: Envelope, topic: str | None, record_time_us: int) -> Reading | Report:
         sector, kind = self._sector_and_kind(event.type, topic)
-        subject = _subject(event.subject)
-        time = _time(event.time, record_time_us)
-        given_zone, location = _zone(event.data.get("zone")), _location(event.data.get("location"))
+        subject = fields.subject(event.subject)
+        time = fields.time(event.time, record_time_us)
+        given_zone, location = fields.zone(event.data.get("zone")), fields.location(event.data.get("location"))
         zone, approximate = self.place(given_zone, location)
         if kind == "reading":
-            numbers = _measurements(event.data.get("measurements"), sector)
+            numbers = fields.measurements(event.data.get("measurements"), sector)
             return Reading(sector.name, subject, time, numbers, zone, approximate, location)
-        if not is_storable(event.source):
-            raise RefusedError(
-                "bad_envelope", f"source is {show(event.source)}; send a text without control characters"
-            )
         return Report(
             sector.name,
-            normalize("NFC", event.source),
+            fields.source(event.source),
             subject,
             time,
-            _choice(event.data, "category", sector.reports),
-            _choice(event.data, "severity", SEVERITIES),
-            _report_text(event.data, "title", MAX_TITLE, required=True),
-            _report_text(event.data, "description", MAX_EVENT_BYTES, required=False),
-            _choice(event.data, "status", STATUSES, default="open"),
+            fields.choice(event.data, "category", sector.reports),
+            fields.choice(event.data, "severity", SEVERITIES),
+            fields.report_text(event.data, "title", MAX_TITLE, required=True),
+            fields.report_text(event.data, "description", MAX_EVENT_BYTES, required=False),
+            fields.choice(event.data, "status", STATUSES, default="open"),
             zone,
             approximate,
             location,
@@ -209,105 +203,3 @@ class Decoder:
                 "wrong_topic", f"type {show(type_)} came by city.{topic}.events; send it to city.{name}.events"
             )
         return sector, kind
-
-
-def _subject(given: object) -> str:
-    if not isinstance(given, str) or not given.strip():
-        shown = "is missing" if given is None else f"is {kind_of(given)}"
-        raise RefusedError("bad_subject", f"subject {shown}; send the asset's name")
-    subject = normalize("NFC", given).strip()
-    if len(subject) > MAX_SUBJECT or not subject.isprintable():
-        raise RefusedError("bad_subject", f"subject is {show(given)}; send 1 to {MAX_SUBJECT} printable characters")
-    return subject
-
-
-def _time(given: object, record_time_us: int) -> int:
-    if not isinstance(given, str):
-        shown = "is missing" if given is None else f"is {kind_of(given)}"
-        raise RefusedError("bad_time", f"time {shown}; send RFC 3339 such as 2026-11-22T07:00:00.123Z")
-    try:
-        time = parse_time(given)
-    except ValueError as error:
-        raise RefusedError("bad_time", f"time {show(given)} {error}") from None
-    ahead = time - record_time_us
-    if ahead > FUTURE_TOLERANCE_US:
-        raise RefusedError(
-            "future_time",
-            f"time {show(given)} is {ahead // 1_000_000} s after the record's own ({format_time(record_time_us)}); "
-            f"set the clock or the offset (at most {FUTURE_TOLERANCE_US // 1_000_000} s ahead)",
-        )
-    return time
-
-
-def _zone(given: object) -> str | None:
-    if given is None:
-        return None
-    if not isinstance(given, str):
-        raise RefusedError(
-            "unknown_zone", f"data.zone is {kind_of(given)}; send a zone's code as a text or leave it out"
-        )
-    return given if is_normalized("NFC", given) else normalize("NFC", given)
-
-
-def _location(given: object) -> Location | None:
-    if given is None:
-        return None
-    if not isinstance(given, list) or len(given) != 2:
-        raise RefusedError("outside_city", f"data.location is {kind_of(given)}; send [longitude, latitude] in degrees")
-    return _number(given[0], "data.location[0]"), _number(given[1], "data.location[1]")
-
-
-def _measurements(given: object, sector: Sector) -> dict[str, float]:
-    if not isinstance(given, dict) or not given:
-        shown = "is missing" if given is None else f"is {kind_of(given)}" if given else "is empty"
-        raise RefusedError("no_measurements", f"data.measurements {shown}; send an object of numbers by metric name")
-    numbers: dict[str, float] = {}
-    for name, value in given.items():
-        metric = sector.metrics.get(name)
-        if metric is None:
-            raise RefusedError(
-                "unknown_metric",
-                f"data.measurements names {show(name)}, which the catalogue has not for {sector.name}; "
-                "extend the catalogue and replay, or correct the name",
-            )
-        number = _number(value, f"data.measurements.{name}")
-        if not metric.low <= number <= metric.high:
-            raise RefusedError(
-                "implausible",
-                f"data.measurements.{name} is {number:.9g} {metric.unit}, outside "
-                f"{metric.low:.9g} to {metric.high:.9g}; check the sensor and the unit",
-            )
-        numbers[name] = number
-    return numbers
-
-
-def _number(given: Any, field: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, int | float):
-        raise RefusedError("not_a_number", f"{field} is {kind_of(given)}; send a JSON number, or leave it out")
-    try:
-        number = float(given)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise RefusedError("not_a_number", f"{field} is too large for a double; send a number below 1.7e308")
-    return number
-
-
-def _choice(data: dict[str, Any], field: str, known: "list[str] | tuple[str, ...]", default: str | None = None) -> str:
-    given = data.get(field, default)
-    if isinstance(given, str) and given in known:
-        return given
-    shown = "is missing" if given is None else f"is {kind_of(given)}"
-    raise RefusedError(
-        "bad_report", f"data.{field} {shown}; send one of {', '.join(known) or '(the catalogue has none)'}"
-    )
-
-
-def _report_text(data: dict[str, Any], field: str, longest: int, *, required: bool) -> str:
-    given = data.get(field)
-    if given is None and not required:
-        return ""
-    if not isinstance(given, str) or len(given) > longest or not is_storable(given) or (required and not given.strip()):
-        shown = "is missing" if given is None else f"is {kind_of(given)}"
-        raise RefusedError("bad_report", f"data.{field} {shown}; send a text of at most {longest} characters")
-    return normalize("NFC", given)

@@ -1,6 +1,7 @@
 """CloudEvents 1.0 in its structured and binary modes: bytes and headers to attributes and data, strictly."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -15,6 +16,9 @@ STRUCTURED: Final = "application/cloudevents+json"
 _PREFIXES: Final = ("ce_", "ce-")
 _DEEPEST: Final = 32
 _SHOWN: Final = 80
+_STRINGS: Final = re.compile(r'"(?:[^"\\]+|\\.)*+"?', re.DOTALL)
+"""A JSON string, or the rest of the text where one never ends: linear in any text."""
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
 MAX_TEXT: Final = 2048
 
 
@@ -139,23 +143,14 @@ def _json(value: bytes) -> object:
 
 
 def _check_depth(text: str) -> None:
-    """Refuse absurd nesting before a recursive parser meets it; brackets within strings only make this stricter."""
+    """Refuse absurd nesting before a recursive parser meets it."""
     if text.count("[") + text.count("{") <= _DEEPEST:
         return
-    depth, inside, escaped = 0, False, False
-    for char in text:
-        if inside:
-            inside, escaped = escaped or char != '"', char == "\\" and not escaped
-        elif char == '"':
-            inside = True
-        elif char in "[{":
-            depth += 1
-            if depth > _DEEPEST:
-                raise RefusedError(
-                    "not_json", f"the JSON is nested deeper than {_DEEPEST} levels; send flat measurements"
-                )
-        elif char in "]}":
-            depth -= 1
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > _DEEPEST:
+            raise RefusedError("not_json", f"the JSON is nested deeper than {_DEEPEST} levels; send flat measurements")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

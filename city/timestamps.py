@@ -12,6 +12,8 @@ _FORM: Final = re.compile(
 _NO_OFFSET: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?", re.ASCII)
 _CACHED: Final = 50_000
 _SECOND: Final = len("2026-11-22T07:00:00")
+_TAIL: Final = len(".123456789+07:00")
+_LONGEST: Final = 64
 
 _seconds: dict[str, int] = {}
 _tails: dict[str, int] = {"Z": 0}
@@ -29,7 +31,7 @@ def parse_time(text: str) -> int:
         rest = _tails.get(tail)
         if rest is not None:
             return second + rest
-        if tail[:1] == "." and tail[-1:] == "Z":
+        if tail[:1] == "." and tail[-1:] == "Z" and len(tail) <= _TAIL:
             try:
                 return second + datetime.fromisoformat(text).microsecond
             except ValueError:  # the slow way says what is wrong
@@ -53,6 +55,8 @@ def from_datetime(at: datetime) -> int:
 
 
 def _parse(text: str) -> int:
+    if len(text) > _LONGEST:
+        raise ValueError(f"has {len(text)} characters; send a time like 2026-11-22T07:00:00.123Z")
     form = _FORM.fullmatch(text)
     if form is None:
         if _NO_OFFSET.fullmatch(text):
@@ -75,7 +79,8 @@ def _parse(text: str) -> int:
         shift = (hours * 60 + minutes) * 60_000_000
         tail += -shift if form[9] == "+" else shift
     _remember(_seconds, text[:_SECOND], from_datetime(start))
-    _remember(_tails, text[_SECOND:], tail)
+    if len(text) <= _SECOND + _TAIL:
+        _remember(_tails, text[_SECOND:], tail)
     return from_datetime(start) + tail
 
 

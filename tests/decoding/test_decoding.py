@@ -319,3 +319,38 @@ def test_the_fast_path_gives_the_strict_one_s_answer(changes: list[tuple[str, An
         raw = raw[:-1] + b', "id": "0195f1c2"}'
     both = [d.decode(raw, (), sector="traffic", record_time_us=NOW) for d in (DECODER, STRICT)]
     assert both[0] == both[1]
+
+
+MARKS = "a" + "\u0301" * 8_000 + "\u0316" * 8_000
+"""Normalising this takes seconds: every mark is sorted past thousands of others."""
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ordinary(subject=MARKS), "bad_subject"),
+        (ordinary(data__zone=MARKS), "unknown_zone"),
+        (report(title=MARKS[:300]), "bad_report"),
+        (report(description=MARKS), "bad_report"),
+        (report() | {"source": MARKS[:1000]}, "bad_envelope"),
+        (report() | {"source": "界" * 400}, "bad_envelope"),
+        (ordinary(time="2026-11-22T07:00:00." + "1" * 60_000 + "Z"), "bad_time"),
+        (b"[" * 60_000, "not_json"),
+        (b"[]" * 30_000, "not_json"),
+        (b'"\\"' * 20_000 + b"[" * 40, "not_json"),
+    ],
+)
+def test_what_would_be_slow_or_unkeepable_is_refused(event: Any, reason: str) -> None:
+    assert refused(event).reason == reason
+
+
+def test_brackets_within_a_text_are_no_nesting() -> None:
+    found = decode(report(description='[{"' * 40))
+    assert isinstance(found, Report)
+    assert found.description == '[{"' * 40
+
+
+def test_a_report_without_composed_letters_is_composed() -> None:
+    found = decode(report(description=unicodedata.normalize("NFD", "Ngập sâu ở đường Nguyễn Hữu Cảnh. " * 20)))
+    assert isinstance(found, Report)
+    assert found.description == "Ngập sâu ở đường Nguyễn Hữu Cảnh. " * 20
