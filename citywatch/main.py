@@ -1,9 +1,11 @@
 """The command line: a table of commands, each imported only when it runs, so that `citywatch --help` is instant."""
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 
@@ -28,6 +30,7 @@ COMMANDS: Final = {
     "zones": Command("Import a real map of zones in place of the schematic one."),
 }
 
+DSN: Final = "CITYWATCH_DATABASE_DSN"
 USAGE: Final = "usage: citywatch COMMAND [OPTIONS]    (citywatch COMMAND --help tells the options)"
 
 
@@ -56,7 +59,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from citywatch.logs import configure
 
         configure(name)
+    elif name != "demo" and not {"-h", "--help"} & set(rest):
+        _join_demo()
     app(rest, f"citywatch {name}")
+
+
+def _join_demo() -> None:
+    """A tool called in the folder of a running demo means that demo, unless it was told of another database."""
+    if DSN in os.environ or Path(".env").exists():
+        return
+    from citywatch.supervisor.state import DemoState
+
+    if shared := DemoState().shared():
+        os.environ.update(shared)
+        print("(for the demo that runs in this folder)", file=sys.stderr)
 
 
 def load(name: str) -> _App | None:

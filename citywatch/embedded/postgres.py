@@ -39,8 +39,8 @@ TUNING: Final = {
 }
 """Settings of every embedded server; jit costs more than it saves on short queries."""
 
-FOR_TESTS: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "shared_buffers": "64MB"}
-"""Faster settings for throw-away data: they survive a killed process, not a lost machine."""
+FOR_TESTS: Final = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
+"""Faster settings for throw-away data: what was committed survives a killed server, not a lost machine."""
 
 
 class EmbeddedPostgres:

@@ -100,7 +100,20 @@ class Child:
             await asyncio.sleep(pause)
             pause = next_pause(pause, lived)
             self.restarts += 1
-            await self._spawn()
+            await self._spawn_again()
+
+    async def _spawn_again(self) -> None:
+        """Start it, however often that fails: a full disk or process table passes."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._spawn()
+            except OSError as error:
+                self._tell(f"{self.name} can't be started ({error}) and is tried again in {pause:.0f} s")
+                await asyncio.sleep(pause)
+                pause = next_pause(pause, 0.0)
+            else:
+                return
 
 
 async def run_once(arguments: list[str], environment: Mapping[str, str], log: Path) -> str:

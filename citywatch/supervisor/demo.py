@@ -62,6 +62,7 @@ class Demo:
         """Start everything, say where it is, keep it running, drain and stop everything."""
         async with self._servers():
             await self._prepare_all()
+            self.state.share(self._environment())
             async with self._processes():
                 self.started = True
                 self._announce()

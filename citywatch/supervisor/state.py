@@ -2,10 +2,11 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from citywatch import preflight
@@ -20,6 +21,7 @@ class DemoState:
         self.postgres = self.directory / "postgres"
         self.logs = self.directory / "logs"
         self._pid_file = self.directory / "demo.pid"
+        self._environment_file = self.directory / "demo.json"
 
     @contextlib.contextmanager
     def owned(self, port: int) -> Iterator[None]:
@@ -41,6 +43,18 @@ class DemoState:
     def running(self) -> tuple[int, int]:
         """Process id and port of the demo that owns this folder; (0, 0) when none does."""
         return preflight.running_demo(str(self.directory))
+
+    def share(self, environment: Mapping[str, str]) -> None:
+        """Leave for other commands what the demo's services are given; only this user may read it."""
+        self._environment_file.touch(mode=0o600)
+        self._environment_file.write_text(json.dumps(dict(environment)), encoding="utf-8")
+
+    def shared(self) -> dict[str, str]:
+        """What the running demo shares; empty when none runs."""
+        if not self.running()[0] or not self._environment_file.exists():
+            return {}
+        found: dict[str, str] = json.loads(self._environment_file.read_text(encoding="utf-8"))
+        return found
 
     def stop(self, patience: float = 60) -> bool:
         """Ask the running demo to drain and end, and wait for it; False when none was running."""

@@ -213,3 +213,31 @@ def test_a_check_counts_only_alerts_that_were_raised_since_it_began() -> None:
     assert not seen.cleared_one()
     seen.take(Seen("cleared", "new", "a1"), 5.0)
     assert seen.cleared_one()
+
+
+async def test_a_process_that_cannot_be_started_again_is_tried_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "FIRST_PAUSE", 0.01)
+    told: list[str] = []
+    service = running(SLEEPER, tmp_path / "log", told)
+    await service.start()
+    await until_up(tmp_path / "log")
+    works, service._command = service._command, [str(tmp_path / "absent")]
+    assert service._process is not None
+    service._process.kill()
+    async with asyncio.timeout(10):
+        while not any("can't be started" in sentence for sentence in told):
+            await asyncio.sleep(0.01)
+    service._command = works
+    await until_up(tmp_path / "log", 2)
+    await service.stop()
+
+
+def test_what_a_demo_shares_is_there_while_it_runs_and_for_its_user_only(tmp_path: Path) -> None:
+    state = DemoState(tmp_path)
+    with state.owned(8700):
+        state.share({"CITYWATCH_DATABASE_DSN": "postgresql://somewhere"})
+        assert state.shared() == {"CITYWATCH_DATABASE_DSN": "postgresql://somewhere"}
+        assert (tmp_path / "demo.json").stat().st_mode & 0o077 == 0
+    assert state.shared() == {}
