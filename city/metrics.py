@@ -143,8 +143,8 @@ HTTP_EVENTS = Counter("citywatch_http_events_total", "Events at the HTTP door: t
 # --- Rollup and maintenance of plain PostgreSQL ----------------------------------------------------------------------
 
 ROLLUP_SECONDS = Histogram("citywatch_rollup_seconds", "Time of one rollup round", ["level"], buckets=SLOW_SECONDS)
-ROLLUP_QUEUE = Gauge("citywatch_rollup_queue", "Dirty ranges waiting for the rollup", ["level"])
-RETENTION_DROPPED = Counter("citywatch_retention_dropped_total", "Partitions or chunks dropped by retention", ["table"])
+ROLLUP_QUEUE = Gauge("citywatch_rollup_queue", "Dirty ranges that the last rollup round left waiting")
+RETENTION_DROPPED = Counter("citywatch_retention_dropped_total", "Days or chunks erased by retention", ["table"])
 
 # --- Simulation ------------------------------------------------------------------------------------------------------
 

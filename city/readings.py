@@ -9,7 +9,9 @@ from city.database import Connection, load_sql
 Level = Literal["raw", "1m", "1h"]
 
 WIDTH_US: Final[dict[Level, int]] = {"raw": 1, "1m": 60_000_000, "1h": 3_600_000_000}
-RAW_FROM: Final = "SELECT to_us(raw_from) FROM rollup_state"
+KEPT_FROM: Final = "SELECT to_us(raw_from) AS raw, to_us(minutes_from) AS minutes FROM rollup_state"
+MINUTES_MOST: Final = 4 * 24 * 60
+"""Rows of the minute level that a chart reads of one series at most: four days of them."""
 CONFLICTS: Final = """
 SELECT series_id, to_us(time) AS time, kept, refused, to_us(at) AS at
   FROM conflict
@@ -56,9 +58,15 @@ class Conflict(NamedTuple):
 
 
 def resolve(start_us: int, end_us: int, max_points: int) -> tuple[Level, int]:
-    """The coarsest level that gives a chart at least half of `max_points`, and the step, a multiple of its width."""
+    """The coarsest level that gives a chart at least half of `max_points`, and the step, a multiple of its width.
+
+    Beyond MINUTES_MOST it is hours, however many points are wanted: a minute of one series lies on a page of its own
+    among those of thousands of others, so a chart takes as long as the rows that it reads.
+    """
     wanted = max(1, -(-(end_us - start_us) // max_points))
     level: Level = "1h" if wanted * 2 >= WIDTH_US["1h"] else "1m" if wanted * 2 >= WIDTH_US["1m"] else "raw"
+    if level == "1m" and end_us - start_us > MINUTES_MOST * WIDTH_US["1m"]:
+        level = "1h"
     width = WIDTH_US[level]
     return level, -(-wanted // width) * width
 
@@ -68,7 +76,7 @@ async def history(
 ) -> History:
     """Readings of these series in [start, end), at most `max_points` + 1 points a series.
 
-    Where raw readings are past their retention, minutes stand in for them.
+    Where raw readings are past their retention, minutes stand in for them, and hours for minutes.
 
     Raises:
         ValueError: an empty range or fewer than one point.
@@ -76,8 +84,12 @@ async def history(
     if end_us <= start_us or max_points < 1:
         raise ValueError(f"a history needs start < end and at least one point, got {start_us}, {end_us}, {max_points}")
     level, step = resolve(start_us, end_us, max_points)
-    if level == "raw" and start_us < await connection.fetchval(RAW_FROM):
-        level, step = "1m", WIDTH_US["1m"]
+    if level != "1h":
+        (kept,) = await connection.fetch(KEPT_FROM)
+        if level == "raw" and start_us < kept["raw"]:
+            level, step = "1m", WIDTH_US["1m"]
+        if level == "1m" and start_us < kept["minutes"]:
+            level, step = "1h", -(-step // WIDTH_US["1h"]) * WIDTH_US["1h"]
     rows = await connection.fetch(
         load_sql("city", f"history_{level}.sql"),
         series_ids,

@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1, description="of created topics; 3 in production")
     city: Path = Field(DEFAULT_CITY, description="folder with city.yaml, sectors.yaml, zones.geojson, rules/")
     raw_retention_days: int = Field(90, ge=1, description="older readings are refused as late")
+    minute_retention_days: int = Field(730, ge=1, description="minutes are kept so long, and as long as raw readings")
+    hour_retention_days: int | None = Field(None, ge=1, description="hours are kept so long; not given: for ever")
     worker: str = Field("", description="name of this worker; empty: host and process id")
     center_host: str = "127.0.0.1"
     center_port: int = Field(8700, ge=0, le=65535)
@@ -46,3 +48,14 @@ class Settings(BaseSettings):
     def fetch_max_wait_ms(self) -> int:
         """The embedded broker holds a fetch for the whole wait, so it must be short there."""
         return 10 if self.broker == "embedded" else 500
+
+    @property
+    def minutes_kept_days(self) -> int:
+        """Minutes outlive what they sum up."""
+        return max(self.minute_retention_days, self.raw_retention_days)
+
+    @property
+    def hours_kept_days(self) -> int | None:
+        """Hours outlive the minutes that they sum up; None: for ever."""
+        days = self.hour_retention_days
+        return None if days is None else max(days, self.minutes_kept_days)

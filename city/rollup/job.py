@@ -13,7 +13,7 @@ from city.lease import Lease
 from city.rollup.passes import roll
 from city.rollup.plan import DAY, MINUTE
 from city.rollup.refresh import refresh
-from city.rollup.retention import erase_oldest_day
+from city.rollup.retention import HOURS, MINUTES, RAW, erase_oldest_day
 from city.settings import Settings
 
 log = structlog.get_logger()
@@ -26,6 +26,7 @@ AFTER_FAULT_S: Final = 60.0
 PASSES: Final = 200
 """Passes without a pause, when there is much to catch up with."""
 
+QUEUE: Final = "SELECT count(*) FROM rollup_dirty"
 STORE: Final = "SELECT value #>> '{}' FROM city_state WHERE key = 'store'"
 
 
@@ -78,15 +79,24 @@ class Rollup:
                 await self.lease.fence(connection)
                 done = await roll(connection, now_us - LAG_US)
             if not done.more:
-                return True
-        return False
+                break
+        metrics.ROLLUP_QUEUE.set(await self.pool.fetchval(QUEUE))
+        return not done.more
 
     async def retain(self, now_us: int, *, timescale: bool) -> int:
-        """Erase the raw days past their retention; returns how many days. To be called when caught up."""
-        before = now_us - self.settings.raw_retention_days * DAY
-        days = 0
-        while await erase_oldest_day(self.pool, self.lease, before_us=before, timescale=timescale):
-            days += 1
-            metrics.RETENTION_DROPPED.labels("reading").inc()
-            log.info("raw day erased", days=days, before_us=before)
-        return days
+        """Erase the days past their retention, raw readings first; returns how many. To be called when caught up."""
+        settings = self.settings
+        erased = 0
+        for kept, days in (
+            (RAW, settings.raw_retention_days),
+            (MINUTES, settings.minutes_kept_days),
+            (HOURS, settings.hours_kept_days),
+        ):
+            if days is None:
+                continue
+            before = now_us - days * DAY
+            while await erase_oldest_day(self.pool, self.lease, kept, before_us=before, timescale=timescale):
+                erased += 1
+                metrics.RETENTION_DROPPED.labels(kept.table).inc()
+                log.info("day erased", table=kept.table, before_us=before)
+        return erased

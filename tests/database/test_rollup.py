@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from city import metrics
 from city.dirty import RECENT_US, dirty_marks
+from city.readings import history
 from city.rollup.plan import DAY, HOUR, MINUTE, Mark, Span, floor, merge, plan
 from tests.database.conftest import NOW_US, Store
 
@@ -52,6 +54,18 @@ async def test_equal_before_and_after_the_rollup(store: Store) -> None:
     await assert_whole(store, series, times, values)
     await store.catch_up()
     await assert_whole(store, series, times, values)
+
+
+async def test_what_waits_for_the_rollup_is_shown(store: Store) -> None:
+    if store.timescale:
+        pytest.skip("TimescaleDB keeps its own account of what waits")
+    series = await store.series()
+    times, values = some_hours(1)
+    await store.write(series, times, values)
+    await store.catch_up()  # up to two minutes ago
+    assert metrics.ROLLUP_QUEUE.collect()[0].samples[0].value == 1
+    await store.catch_up(NOW_US + 10 * MINUTE)
+    assert metrics.ROLLUP_QUEUE.collect()[0].samples[0].value == 0
 
 
 async def test_tail_behind_the_rollup_is_seen_at_once(store: Store) -> None:
@@ -114,6 +128,44 @@ async def test_retention_erases_raw_days_and_no_aggregate(store: Store) -> None:
     await store.catch_up(NOW_US + MINUTE)
     await assert_whole(store, series, times, values)
     assert await store.retain() == 0
+
+
+async def test_minutes_and_hours_have_retentions_of_their_own(store: Store) -> None:
+    series, other = await store.series("A"), await store.series("B")
+    old, middle = floor(NOW_US - 800 * DAY, HOUR), floor(NOW_US - 400 * DAY, HOUR)
+    times = [start + 90_000_000 * number for start in (old, middle, NOW_US - 2 * HOUR) for number in range(60)]
+    values = [float(number % 17) for number in range(len(times))]
+    for each in (series, other):
+        await store.write(each, times, values)
+    await store.catch_up(old + DAY)
+    await store.catch_up(middle + DAY)
+    await _sum_up_history(store, old)
+    await store.catch_up()
+    await assert_whole(store, series, times, values)
+    assert await store.retain() >= 3  # two raw days, and the minutes of the older one
+    for each in (series, other):
+        assert_equal(await store.buckets("1h", each), summed_up(times, values, HOUR))
+        assert_equal(await store.buckets("1m", each), summed_up(times[60:], values[60:], MINUTE))
+    shown = await history(store.pool, [series], old, old + HOUR, 1000)
+    assert (shown.level, [point.readings for point in shown.points[series]]) == ("1h", [40])
+    assert (await history(store.pool, [series], middle, middle + HOUR, 1000)).level == "1m"
+
+    await store.write(series, [old + 1], [1000.0])  # so late that ingest would refuse it
+    await store.catch_up(NOW_US + MINUTE)
+    assert_equal(await store.buckets("1h", series), summed_up(times, values, HOUR))
+    store.rollup.settings.hour_retention_days = 1  # means no less than the minutes'
+    await store.retain()
+    assert_equal(await store.buckets("1h", series), summed_up(times[60:], values[60:], HOUR))
+    assert await store.retain() == 0
+
+
+async def _sum_up_history(store: Store, start: int) -> None:
+    """On TimescaleDB, what the job did in the years that this test skips."""
+    if store.timescale:
+        for level in ("1m", "1h"):
+            await store.pool.execute(
+                f"CALL refresh_continuous_aggregate('reading_{level}', from_us($1), from_us($2))", start - DAY, NOW_US
+            )
 
 
 async def test_late_row_in_an_erased_day_does_not_erase_its_history(store: Store) -> None:
