@@ -51,7 +51,9 @@ async def readings(
     ],
     since: Annotated[Instant, Query(alias="from", description="RFC 3339; default: a day before `to`")] = None,
     until: Annotated[Instant, Query(alias="to", description="RFC 3339; default: now")] = None,
-    points: Annotated[int, Query(ge=1, le=2000, description="At most about so many points a series")] = 500,
+    points: Annotated[
+        int, Query(ge=1, le=2000, description="At most about so many a series; beyond four days made of hours")
+    ] = 500,
 ) -> Response:
     """Readings in `[from, to)`; the answer says which resolution it was made of."""
     now = center.clock.now_us()
