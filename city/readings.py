@@ -9,7 +9,7 @@ from city.database import Connection, load_sql
 Level = Literal["raw", "1m", "1h"]
 
 WIDTH_US: Final[dict[Level, int]] = {"raw": 1, "1m": 60_000_000, "1h": 3_600_000_000}
-RAW_FROM: Final = "SELECT to_us(raw_from) FROM rollup_state"
+KEPT_FROM: Final = "SELECT to_us(raw_from) AS raw, to_us(minutes_from) AS minutes FROM rollup_state"
 MINUTES_MOST: Final = 4 * 24 * 60
 """Rows of the minute level that a chart reads of one series at most: four days of them."""
 CONFLICTS: Final = """
@@ -76,7 +76,7 @@ async def history(
 ) -> History:
     """Readings of these series in [start, end), at most `max_points` + 1 points a series.
 
-    Where raw readings are past their retention, minutes stand in for them.
+    Where raw readings are past their retention, minutes stand in for them, and hours for minutes.
 
     Raises:
         ValueError: an empty range or fewer than one point.
@@ -84,8 +84,12 @@ async def history(
     if end_us <= start_us or max_points < 1:
         raise ValueError(f"a history needs start < end and at least one point, got {start_us}, {end_us}, {max_points}")
     level, step = resolve(start_us, end_us, max_points)
-    if level == "raw" and start_us < await connection.fetchval(RAW_FROM):
-        level, step = "1m", WIDTH_US["1m"]
+    if level != "1h":
+        (kept,) = await connection.fetch(KEPT_FROM)
+        if level == "raw" and start_us < kept["raw"]:
+            level, step = "1m", WIDTH_US["1m"]
+        if level == "1m" and start_us < kept["minutes"]:
+            level, step = "1h", -(-step // WIDTH_US["1h"]) * WIDTH_US["1h"]
     rows = await connection.fetch(
         load_sql("city", f"history_{level}.sql"),
         series_ids,
