@@ -21,7 +21,7 @@ from city.sectors import Catalogue
 
 __all__ = ["ENGINE_VERSION", "Arrival", "Engine", "Tick"]
 
-ENGINE_VERSION: Final = 1
+ENGINE_VERSION: Final = 2
 """Grows whenever the same records would give other transitions; a journal of another version is not replayed."""
 
 
@@ -78,8 +78,22 @@ class Engine:
         return out
 
     def resume(self, now: int) -> None:
-        """A worker begins to watch (µs of its clock): silence that nobody listened to counts for nothing."""
-        self.watch.feed.watched_since = now
+        """A worker begins to watch, or its clock was set (µs): silence that nobody listened to counts for nothing."""
+        feed = self.watch.feed
+        feed.watched_since, feed.future_heard = now, min(feed.future_heard, now)
+        for kind in self.roster.kinds.values():
+            kind.clock_set(now)
+
+    def forget_timers(self) -> None:
+        """Nobody can say what came since the timers were last moved: open alerts stay, every `for` begins anew."""
+        for asset in self.roster.assets.values():
+            for series in asset.series.values():
+                if series.progress is not None:
+                    open_ones = {rule: stand for rule, stand in series.progress.items() if stand.level}
+                    for stand in open_ones.values():
+                        stand.forget()
+                    series.progress = open_ones or None
+                    series.settle()
 
     def apply(self, rules: Iterable[Rule], now: int) -> list[Transition]:
         """Go over to another set of rules. Open alerts whose rule stays go on; timers begin anew where the rule

@@ -181,7 +181,10 @@ async def _rebuild(
 
 
 def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: list[Rule], old: list[Rule]) -> Engine:
-    """What an older snapshot still knows (newest times, places, timers), under today's rules; else an empty engine."""
+    """What an older snapshot still knows (newest times, places), under today's rules; else an empty engine.
+
+    Not its timers: the readings between the snapshot and where reading goes on are taken by nobody again.
+    """
     if kept is not None:
         try:
             engine = thaw(kept.state, catalogue, old)
@@ -189,6 +192,7 @@ def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: lis
             log.warning("snapshot can't be read", sector=sector, reason=str(error))
         else:
             engine.apply(rules, 0)  # what it clears is cleared by the table's word instead
+            engine.forget_timers()
             return engine
     return Engine(sector, catalogue, rules)
 

@@ -23,6 +23,9 @@ UNWRITTEN_S: Final = 1.0
 UNWRITTEN_STEPS: Final = 200
 """Steps without transitions wait this long, or this many, before they are journalled together."""
 
+CLOCK_SET_US: Final = 2_000_000
+"""A wall clock this far from where it should be was set."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,6 +52,7 @@ class SectorRunner:
         self._unwritten_since = 0.0
         self._snapshots = Snapshots(recovered.journal.pool, clock.monotonic())
         self._behind = True
+        self._anchor = clock.now_us() - _us(clock)
 
     @property
     def live(self) -> bool:
@@ -87,9 +91,7 @@ class SectorRunner:
             left, self._replay = self._replay.left_over(), None
             await self._verify()
         self._behind = False
-        now = self._clock.now_us()
-        self.engine.resume(now)
-        self._note(Step("resume", now))
+        self._watch_from(self._clock.now_us())
         if left:
             await self._step(left, at_end)
         await self.flush(force=True)
@@ -98,7 +100,11 @@ class SectorRunner:
         """What time alone brings: silence of the feed, journalling of what waits, a snapshot that is due."""
         if self._behind:
             return
-        now = self._clock.now_us()
+        wall = self._clock.now_us()
+        if abs(wall - self._now()) > CLOCK_SET_US:
+            log.warning("the clock was set", sector=self.sector, by_s=(wall - self._now()) / 1_000_000)
+            self._watch_from(wall)
+        now = self._now()
         transitions = self.engine.step((), Tick(now, at_end))
         if transitions:
             await self._commit(Step("records", now, at_end), transitions)
@@ -163,8 +169,18 @@ class SectorRunner:
                 arrivals.append(Arrival(record.timestamp_us, event, batch.partition, record.offset))
         return Piece(batch.partition, expected, batch.next_offset, batch.last_hash, arrivals)
 
+    def _now(self) -> int:
+        """Tick time in µs: the wall's when this worker began to watch, gone on evenly. A clock set meanwhile must not
+        look like silence."""
+        return self._anchor + _us(self._clock)
+
+    def _watch_from(self, wall: int) -> None:
+        self._anchor = wall - _us(self._clock)
+        self.engine.resume(wall)
+        self._note(Step("resume", wall))
+
     async def _step(self, pieces: Sequence[Piece], at_end: bool) -> None:
-        now = self._clock.now_us()
+        now = self._now()
         arrivals = pieces[0].arrivals if len(pieces) == 1 else [a for piece in pieces for a in piece.arrivals]
         with metrics.ENGINE_STEP_SECONDS.labels(self.sector).time():
             transitions = self.engine.step(arrivals, Tick(now, at_end))
@@ -222,4 +238,5 @@ class SectorRunner:
         self._snapshots.begin(self.engine, self.journal.epoch, place, self._clock.monotonic())
 
 
-__all__ = ["OutOfPlace", "SectorRunner"]
+def _us(clock: Clock) -> int:
+    return int(clock.monotonic() * 1_000_000)

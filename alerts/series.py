@@ -68,6 +68,12 @@ class Instruments(msgspec.Struct, gc=False):
     heard: int = 0
     dead: int = 0
 
+    def clock_set(self, now: int) -> None:
+        """Ticks go on from `now` (µs), which may be before the last one: no time seen so far may lie ahead of it."""
+        self.heard = min(self.heard, now)
+        if self.dead > now:
+            self.dead = now + 1  # after all that was heard
+
 
 class Asset(msgspec.Struct, gc=False):
     """One asset of the sector.

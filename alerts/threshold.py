@@ -66,6 +66,11 @@ class Progress:
         """Whether a timer runs, so that even a value in the quiet band matters."""
         return any(self.past) or any(self.back)
 
+    def forget(self) -> None:
+        """Stop every timer; the level stays."""
+        self.past = [0] * len(self.past)
+        self.back = [0] * len(self.back)
+
     def advance(self, threshold: Threshold, time: int, value: float, fresh: bool, gap_us: int) -> None:
         """Take one reading, newer than every one before.
 

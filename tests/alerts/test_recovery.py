@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from alerts import snapshot, store
+from alerts import recovery, snapshot, store
 from alerts.body import Change
+from alerts.freeze import encode, freeze
 from alerts.journal import Entry, Fenced, Journal, Place, Step
 from alerts.lifecycle import IllegalAct
 from city.kafka import ALERTS, GroupConsumer, TopicPartition, ensure_topics
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.alerts.conftest import City
+from tests.alerts.town import ALL, at, engine, feed, told, town
 from tests.conftest import BROKER
 
 
@@ -199,3 +201,16 @@ async def test_snapshots_and_journal_stay_small(city: City) -> None:
     rows = await city.pool.fetch("SELECT step FROM engine_journal ORDER BY step")
     assert [row["step"] for row in rows] == [16, 17, 18, 19, 20]
     assert await city.pool.fetchval("SELECT count(*) FROM engine_snapshot") == 2
+
+
+def test_timers_of_an_older_snapshot_count_for_nothing() -> None:
+    """The readings between the snapshot and the place where reading goes on may have ended what was under way."""
+    before = engine()
+    feed(before, at(0, rain_mm_h=120))  # an emergency after 30 s of it; the warning is there at once
+    feed(before, at(0, asset="PA-2", level_m=1.7))
+    kept = snapshot.Snapshot(Place(1, 1, "", "", 0, {}), encode(freeze(before)))
+    after = recovery._warmed(kept, town(), "river", ALL, ALL)
+    assert told(feed(after, at(50, rain_mm_h=120))) == []
+    assert told(feed(after, at(70, asset="PA-2", level_m=1.7))) == []
+    assert told(feed(after, at(80, rain_mm_h=120))) == ["escalated rain emergency @80"]
+    assert told(feed(before, at(40, rain_mm_h=120))) == ["escalated rain emergency @40"]
