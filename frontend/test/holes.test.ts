@@ -32,7 +32,7 @@ it('tells from when to when transitions are missing, for ten minutes after the s
   store.whole(true);
   at(7);
   store.gap();
-  expect(notice()).toEqual({ title: 'THIẾU từ 02:14:03', detail: 'đang hỏi lại trung tâm' });
+  expect(notice()).toEqual({ title: 'THIẾU từ 02:14:03', detail: 'Danh sách có thể chưa đủ, đang hỏi lại' });
   at(8);
   store.whole(true); // the heartbeat compares with the cursor, which a gap has emptied
   at(9);
