@@ -3,8 +3,9 @@
 It neither reads a clock nor does any I/O; the same seed, map, catalogue, scenario and instants give the same events.
 """
 
+from collections.abc import Iterator
 from datetime import tzinfo
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -13,7 +14,7 @@ from city.sectors import Catalogue
 from city.zones import ZoneMap
 from simulation.environment import AirStations, NoiseMeters, RainGauges, TideGauge
 from simulation.event import Event
-from simulation.feed import Feed, Measuring, Moment
+from simulation.feed import Feed, Measuring, Moment, Round
 from simulation.flood import Flood
 from simulation.health import Ambulances, DenguePosts, Hospitals
 from simulation.hours import LocalTime
@@ -33,6 +34,14 @@ _DETECTORS, _NOISE, _FLOOD, _RAIN, _AMBULANCES, _HOSPITALS, _AIR = 1100, 200, 90
 _MOST_DETECTORS: Final = 6000
 _FAST_S: Final = 10.0
 _SLOW_S: Final = 60.0
+
+
+class Happened(NamedTuple):
+    """One tick: its end (µs since the epoch), what was measured in it, and what was reported."""
+
+    until_us: int
+    rounds: list[Round]
+    reports: list[Event]
 
 
 class City:
@@ -74,7 +83,7 @@ class City:
         self.noise = NoiseMeters(_count(_NOISE, scale, 1), fast_s, surveyor, next(rngs))
         self.air = AirStations(_count(_AIR, scale, 1), _SLOW_S, surveyor, next(rngs))
         self.hospitals = Hospitals(_count(_HOSPITALS, scale, 2), _SLOW_S, surveyor, next(rngs))
-        self.ambulances = Ambulances(_count(_AMBULANCES, scale, 1), fast_s, surveyor, next(rngs))
+        self.ambulances = Ambulances(_count(_AMBULANCES, scale, 1), fast_s, surveyor, self.flood, next(rngs))
         epidemic = any(value > 0 for _, value in scenario.outbreak.points)
         self.dengue = DenguePosts(surveyor, next(rngs), epidemic=epidemic)
         self.hotline = Hotline(surveyor, self.flood, next(rngs))
@@ -97,16 +106,23 @@ class City:
 
         Time moves in whole ticks, so how often this is called changes nothing. Raises ValueError if time goes back.
         """
+        events: list[Event] = []
+        for happened in self.ticks(now_us):
+            said = [event for round in happened.rounds for event in round.events()] + happened.reports
+            said.sort(key=lambda event: event.time)
+            events += said
+        return events
+
+    def ticks(self, now_us: int) -> Iterator[Happened]:
+        """As `step`, tick by tick and in columns: for who has no use for events."""
         if self._start_us is None:
             self._start(now_us)
-            return []
+            return
         elapsed = now_us - self._start_us
         if elapsed < self._reached_us - self._tick_us:
             raise ValueError(f"time goes back by {(self._reached_us - elapsed) / 1e6:.3f} s")
-        events: list[Event] = []
         while self._reached_us + self._tick_us <= elapsed:
-            events += self._tick(self._start_us)
-        return events
+            yield self._tick(self._start_us)
 
     def _start(self, now_us: int) -> None:
         self._start_us = now_us
@@ -115,7 +131,7 @@ class City:
             self._tide_shift_us = peak_us - now_us - round(self.scenario.high_tide_after_s * 1e6)
             self._tide_offset_m = HIGH_WATER_M - tide_m(peak_us)
 
-    def _tick(self, start_us: int) -> list[Event]:
+    def _tick(self, start_us: int) -> Happened:
         after, self._reached_us = self._reached_us, self._reached_us + self._tick_us
         now = start_us + self._reached_us
         local = LocalTime.of(now, self._timezone)
@@ -123,27 +139,24 @@ class City:
         level = tide_m(now + self._tide_shift_us) + self._tide_offset_m + self.scenario.surge_m.at(second)
         moment = Moment(start_us, after, self._reached_us, local, self.scenario, level)
         self.weather.advance(second, local, moment.seconds)
-        said: list[tuple[Feed, list[Event]]] = [
-            (self.flood, self.flood.advance(moment, self.weather)),
-            (self.traffic, self.traffic.advance(moment, self.weather)),
-            (self.rain, self.rain.advance(moment, self.weather)),
-            (self.tide, self.tide.advance(moment)),
-            (self.noise, self.noise.advance(moment, self.weather)),
-            (self.air, self.air.advance(moment, self.weather)),
-            (self.hospitals, self.hospitals.advance(moment, self.flood.distress)),
-            (self.ambulances, self.ambulances.advance(moment, self.hospitals.pressure, self.traffic.jam)),
-            (self.dengue, self.dengue.advance(moment)),
-            (self.hotline, self.hotline.advance(moment)),
-            *((routine, routine.advance(moment)) for routine in self.routine),
-        ]
-        heard = [
-            event
-            for feed, events in said
-            if feed.sector in self._sectors and not feed.silent(moment)
-            for event in events
-        ]
-        heard.sort(key=lambda event: event.time)
-        return heard
+        measured = (
+            self.flood.advance(moment, self.weather),
+            self.traffic.advance(moment, self.weather),
+            self.rain.advance(moment, self.weather),
+            self.tide.advance(moment),
+            self.noise.advance(moment, self.weather),
+            self.air.advance(moment, self.weather),
+            self.hospitals.advance(moment, self.flood.distress),
+            self.ambulances.advance(moment, self.hospitals.pressure, self.traffic.jam),
+            self.dengue.advance(moment),
+            *(routine.advance(moment) for routine in self.routine),
+        )
+        reports = self.hotline.advance(moment)
+        return Happened(
+            now,
+            [round for round in measured if round is not None and self._is_heard(round.feed, moment)],
+            reports if self._is_heard(self.hotline, moment) else [],
+        )
 
     def _is_heard(self, feed: Feed, moment: Moment) -> bool:
         return feed.sector in self._sectors and not feed.silent(moment)

@@ -5,10 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from simulation.event import Event
-from simulation.feed import Measuring, Moment, Wander
+from simulation.feed import Measuring, Moment, Round, Wander
 from simulation.hours import NOISE
 from simulation.instruments import Floats, Instruments, Surveyor
+from simulation.mishaps import Mishaps
 from simulation.weather import Weather
 
 PHU_AN: Final = (106.7070, 10.7770)
@@ -32,7 +32,7 @@ class RainGauges(Measuring):
         self._fallen_mm: Floats = np.zeros(count)
         self._day: date | None = None
 
-    def advance(self, moment: Moment, weather: Weather) -> list[Event]:
+    def advance(self, moment: Moment, weather: Weather) -> Round | None:
         """The readings that are due."""
         if self._day != moment.local.at.date():
             self._day = moment.local.at.date()
@@ -42,7 +42,7 @@ class RainGauges(Measuring):
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         measured = np.maximum(0.0, rain[who] * (1 + self._rng.normal(0, 0.03, len(who))))
         columns = {"rain_mm_h": (measured, 1), "rain_mm_day": (self._fallen_mm[who], 1)}
-        return self.readings(moment, who, when, columns)
+        return self.round(moment, who, when, columns)
 
 
 class TideGauge(Measuring):
@@ -55,11 +55,11 @@ class TideGauge(Measuring):
         super().__init__(Instruments(["PA-1"], [surveyor.at(*PHU_AN)], cadence_s))
         self._rng = rng
 
-    def advance(self, moment: Moment) -> list[Event]:
+    def advance(self, moment: Moment) -> Round | None:
         """The readings that are due."""
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         level = moment.tide_m + self._rng.normal(0, 0.003, len(who))
-        return self.readings(moment, who, when, {"water_level_m": (level, 3)})
+        return self.round(moment, who, when, {"water_level_m": (level, 3)})
 
 
 class NoiseMeters(Measuring):
@@ -73,16 +73,21 @@ class NoiseMeters(Measuring):
         super().__init__(Instruments(names, surveyor.places(count, tells_zone=False, core_share=0.95), cadence_s))
         self._site_db = rng.normal(0, 2.5, count)
         self._wander = Wander(count, 1.6, 8, rng)
+        self._sites = Mishaps(count, 3.0, (20.0, 70.0), rng)
 
-    def advance(self, moment: Moment, weather: Weather) -> list[Event]:
+    def advance(self, moment: Moment, weather: Weather) -> Round | None:
         """The readings that are due."""
+        self._sites.advance(moment, 1.6 * moment.local.share(NOISE))
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
-            return []
+            return None
         rain = weather.rain_at(self.instruments.points[who]) if weather.raining else np.zeros(len(who))
         day = 54 + 17 * moment.local.share(NOISE) + 3 * moment.scenario.rush.at(moment.second)
-        loud = day + self._site_db[who] + self._wander.step(who) + 4 * np.minimum(1, rain / 60)
-        return self.readings(moment, who, when, {"noise_db": (np.clip(loud, 38, 88), 1)})
+        wander = self._wander.step(who)
+        loud = day + self._site_db[who] + wander + 4 * np.minimum(1, rain / 60)
+        street = np.clip(loud, 38, 88)
+        works = self._sites.strength(who) * (97 + wander)  # a breaker, a stage
+        return self.round(moment, who, when, {"noise_db": (np.maximum(street, works), 1)})
 
 
 class AirStations(Measuring):
@@ -98,11 +103,11 @@ class AirStations(Measuring):
         self._wander = Wander(count, 0.06, 15, rng)
         self._rng = rng
 
-    def advance(self, moment: Moment, weather: Weather) -> list[Event]:
+    def advance(self, moment: Moment, weather: Weather) -> Round | None:
         """The readings that are due."""
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
-            return []
+            return None
         driving = moment.local.driving
         smog = moment.scenario.smog.at(moment.second)
         inversion = max(0.0, 1 - abs(moment.local.hour - 7) / 3)
@@ -123,7 +128,7 @@ class AirStations(Measuring):
             "humidity_pct": (np.minimum(100.0, weather.humidity_pct * scatter), 0),
             "wind_ms": (np.maximum(0.1, (1 - 0.8 * smog) * weather.wind_ms * scatter), 1),
         }
-        return self.readings(moment, who, when, columns)
+        return self.round(moment, who, when, columns)
 
 
 def aqi_of_pm25(pm25: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """What every feed of the simulated city shares: one moment of the city, and how a feed turns it into events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,8 +45,9 @@ class Wander:
 
     def step(self, who: Indices) -> Floats:
         """One step for these instruments; their new values."""
-        if len(who) != len(np.unique(who)):  # faster than its cadence: the same one twice in a span
-            return np.array([float(self.step(np.array([one]))[0]) for one in who])
+        if len(who) != len(np.unique(who)):  # the same one twice in a span: one after the other
+            half = len(who) // 2
+            return np.concatenate([self.step(who[:half]), self.step(who[half:])])
         moved = self._keep * self._values[who] + self._fresh * self._rng.standard_normal(len(who))
         self._values[who] = moved
         return np.asarray(moved, dtype=np.float64)
@@ -74,10 +75,38 @@ class Feed:
         curve = errors.get(self.name, errors.get(self.sector))
         return 0 if curve is None else round(curve.at(moment.second) * 1e6)
 
-    def next_number(self) -> int:
-        """Counts this feed's events."""
-        self._number += 1
-        return self._number
+    def count(self, events: int = 1) -> int:
+        """Numbers for so many events of this feed; the first of them."""
+        first, self._number = self._number + 1, self._number + events
+        return first
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What instruments of one feed measured in one span, in columns: row i is by instrument `who[i]` at `times[i]`
+    (µs since the epoch by the feed's clock), its value of `metrics[k]` is `columns[k][i]`."""
+
+    feed: "Measuring"
+    who: list[int]
+    times: list[int]
+    metrics: tuple[str, ...]
+    columns: list[list[float]]
+    number: int
+    """Of the first row, among the feed's events."""
+
+    def rows(self) -> Iterator[tuple[int, int, dict[str, float]]]:
+        """Instrument, time and measurements of each row."""
+        metrics = self.metrics
+        for i, at, values in zip(self.who, self.times, zip(*self.columns, strict=True), strict=True):
+            yield i, at, dict(zip(metrics, values, strict=True))
+
+    def events(self) -> Iterator[Event]:
+        """Each row as the feed publishes it."""
+        feed = self.feed
+        names, places = feed.instruments.names, feed.instruments.places
+        for number, (i, at, measurements) in enumerate(self.rows(), start=self.number):
+            place = places[i]
+            yield reading(feed.sector, feed.source, names[i], at, measurements, number, place.zone, place.location)
 
 
 class Measuring(Feed):
@@ -89,33 +118,18 @@ class Measuring(Feed):
         self.known: frozenset[str] | None = None
         """Metrics that the city's catalogue has; others are not sent. None: all are."""
 
-    def readings(
-        self,
-        moment: Moment,
-        who: Indices,
-        when: Indices,
-        columns: dict[str, tuple[Floats, int]],
-    ) -> list[Event]:
-        """One reading for each of `who`; columns: metric to (values, decimals)."""
-        rounded = {
-            metric: np.round(values, decimals).tolist()
-            for metric, (values, decimals) in columns.items()
-            if self.known is None or metric in self.known
-        }
-        events: list[Event] = []
-        rows: Iterable[tuple[float, ...]] = zip(*rounded.values(), strict=True)
-        for i, offset, row in zip(who.tolist(), when.tolist(), rows, strict=True):
-            place = self.instruments.places[i]
-            events.append(
-                reading(
-                    self.sector,
-                    self.source,
-                    self.instruments.names[i],
-                    moment.start_us + offset + self.clock_error_us(moment),
-                    dict(zip(rounded, row, strict=True)),
-                    self.next_number(),
-                    place.zone,
-                    place.location,
-                )
-            )
-        return events
+    def round(
+        self, moment: Moment, who: Indices, when: Indices, columns: dict[str, tuple[Floats, int]]
+    ) -> Round | None:
+        """One reading for each of `who`, None when nobody is due; columns: metric to (values, decimals)."""
+        if not len(who):
+            return None
+        told = [metric for metric in columns if self.known is None or metric in self.known]
+        return Round(
+            self,
+            who.tolist(),
+            (when + (moment.start_us + self.clock_error_us(moment))).tolist(),
+            tuple(told),
+            [np.round(*columns[metric]).tolist() for metric in told],
+            self.count(len(who)),
+        )

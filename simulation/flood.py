@@ -4,9 +4,9 @@ from typing import Final
 
 import numpy as np
 
-from simulation.event import Event
-from simulation.feed import Measuring, Moment
+from simulation.feed import Measuring, Moment, Round
 from simulation.instruments import Floats, Instruments, Surveyor
+from simulation.mishaps import Mishaps
 from simulation.scenario import WELCOME_SENSOR
 from simulation.weather import Weather
 
@@ -46,6 +46,7 @@ class Flood(Measuring):
         self._drains_mm_h = rng.uniform(34, 60, count)
         self._brim_cm = rng.uniform(38, 72, count)
         self._rng = rng
+        self._bursts = Mishaps(count, 1.5, (15.0, 45.0), rng)
         self.depth_cm: Floats = np.zeros(count)
 
     @property
@@ -53,15 +54,16 @@ class Flood(Measuring):
         """0: no street is flooded; 1: a sixth or more are."""
         return min(1.0, 6 * float(np.mean(self.depth_cm > 15)))
 
-    def advance(self, moment: Moment, weather: Weather) -> list[Event]:
+    def advance(self, moment: Moment, weather: Weather) -> Round | None:
         """Let water come and go; the readings that are due."""
+        self._bursts.advance(moment)
         self._move(moment, weather)
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
-            return []
-        depth = self.depth_cm[who]
+            return None
+        depth = np.maximum(self.depth_cm[who], 24 * self._bursts.strength(who))  # a main under the street
         measured = np.where(depth > 0.5, depth + self._rng.normal(0, 0.3, len(who)), 0.0)
-        return self.readings(moment, who, when, {"flood_cm": (np.maximum(measured, 0.0), 1)})
+        return self.round(moment, who, when, {"flood_cm": (np.maximum(measured, 0.0), 1)})
 
     def _move(self, moment: Moment, weather: Weather) -> None:
         if weather.raining or self.depth_cm.any():
@@ -72,7 +74,7 @@ class Flood(Measuring):
             falls = self.depth_cm * (1 - backwater) / _DRAIN_S
             pace = moment.seconds * moment.scenario.hydrology_pace
             self.depth_cm = np.clip(self.depth_cm + (rises - falls) * pace, 0.0, self._brim_cm)
-            self.depth_cm[self.depth_cm < 0.1] = 0.0
+            self.depth_cm[(self.depth_cm < 0.1) & (rises <= 0)] = 0.0  # the last of it dries up
         for name, curve in moment.scenario.flooded.items():
             if name in self.instruments.names:
                 self.depth_cm[self.instruments.names.index(name)] = curve.at(moment.second)

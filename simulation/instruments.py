@@ -63,6 +63,12 @@ class Instruments:
         return np.concatenate([starting[now], who]), np.concatenate([starts[now], when])
 
 
+def distances_km(some: Instruments, others: Instruments) -> Floats:
+    """How far each of `some` stands from each of the others, shape (some, others)."""
+    east, north = np.moveaxis(some.points[:, None] - others.points[None], 2, 0)
+    return np.asarray(np.hypot(east, north), dtype=np.float64)
+
+
 class Surveyor:
     """Finds places in the city, most of them in its core."""
 

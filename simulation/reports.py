@@ -85,15 +85,13 @@ class Hotline(Feed):
         while self._open and self._open[0][0] <= moment.until_us:
             at, _, first = heapq.heappop(self._open)
             data = first.data | {"status": "closed"}
-            closed = Event(
-                self.sector, "report", first.source, first.asset, moment.start_us + at, data, self.next_number()
-            )
+            closed = Event(self.sector, "report", first.source, first.asset, moment.start_us + at, data, self.count())
             events.append(closed)
         return events
 
     def _call(self, moment: Moment, at: int) -> Event:
         story, place, street = self._story(moment)
-        number = self.next_number()
+        number = self.count()
         data: dict[str, Any] = {
             "category": story.category,
             "severity": story.severity,

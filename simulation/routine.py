@@ -5,8 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from simulation.event import Event
-from simulation.feed import Measuring, Moment, Wander
+from simulation.feed import Measuring, Moment, Round, Wander
 from simulation.hours import CALLING, DRIVING, EMERGENCIES, WARMTH
 from simulation.instruments import Instruments, Surveyor
 
@@ -64,14 +63,14 @@ class Routine(Measuring):
         self._habits = kind.habits
         self._wander = Wander(kind.count, 0.04, 20, rng)
 
-    def advance(self, moment: Moment) -> list[Event]:
+    def advance(self, moment: Moment) -> Round | None:
         """The readings that are due."""
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
-            return []
+            return None
         wander = 1 + self._wander.step(who)
         columns = {}
         for habit in self._habits:
             value = habit.low + (habit.high - habit.low) * moment.local.share(habit.profile)
             columns[habit.metric] = (value * wander, 0 if habit.high > 40 else 2)
-        return self.readings(moment, who, when, columns)
+        return self.round(moment, who, when, columns)

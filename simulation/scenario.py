@@ -64,6 +64,8 @@ class Scenario:
     """Feeds by name, or whole sectors, whose clock is so many seconds wrong."""
     talk: Curve = field(default_factory=lambda: level(1.0))
     """How much more than usual citizens call."""
+    mishaps_after_s: float | None = None
+    """From when on single mishaps of an ordinary day happen: an accident, a burst main, a noisy site; None: never."""
 
 
 _KNOWN_STREET: Final = (106.7195, 10.7925)  # Nguyễn Hữu Cảnh
@@ -73,7 +75,11 @@ HIGH_WATER_M: Final = 1.31
 
 WELCOME_SENSOR: Final = "FL-NGUYEN-HUU-CANH"
 
-CALM: Final = Scenario("calm", "An ordinary day: rush hours, an afternoon shower, nothing that alarms.")
+CALM: Final = Scenario(
+    "calm",
+    "An ordinary day: rush hours, an afternoon shower, a handful of alarms such as an accident or a burst main.",
+    mishaps_after_s=0.0,
+)
 
 RUSH_HOUR: Final = Scenario(
     "rush-hour",
@@ -85,19 +91,19 @@ RUSH_HOUR: Final = Scenario(
 
 FLOOD: Final = Scenario(
     "flood",
-    "A downpour meets the high tide: rain, flooded streets, tide alarms I to III, jams, full emergency rooms.",
+    "A downpour meets the high tide: rain, tide alarms I to III, flooded streets, jams, ambulances held up.",
     storms=(
         StormPlan(
             *_CENTRE,
-            radius_km=2.6,
-            peak_mm_h=Curve(((20, 0), (80, 60), (150, 105), (900, 110), (1500, 60), (1800, 8), (2100, 0))),
+            radius_km=2.4,
+            peak_mm_h=Curve(((0, 10), (40, 57), (260, 62), (330, 110), (900, 112), (1500, 60), (1800, 8), (2100, 0))),
             drift_km_h=(-1.5, 0.5),
         ),
     ),
     showers=False,
-    hydrology_pace=12.0,
+    hydrology_pace=14.0,
     high_tide_after_s=700.0,
-    surge_m=Curve(((40, 0), (80, 0.14), (420, 0.15), (470, 0.25), (640, 0.26), (700, 0.36), (1500, 0.36), (2400, 0))),
+    surge_m=Curve(((0, 0.12), (60, 0.14), (420, 0.15), (470, 0.25), (640, 0.26), (700, 0.36), (1500, 0.36), (2400, 0))),
     talk=Curve(((90, 1), (240, 14), (1500, 10), (2400, 1))),
 )
 
@@ -143,6 +149,7 @@ WELCOME: Final = Scenario(
     ),
     flooded={WELCOME_SENSOR: Curve(((0, 2), (4, 6), (12, 24), (34, 26), (42, 36), (76, 36), (104, 5), (180, 1)))},
     talk=Curve(((0, 2), (20, 10), (100, 6), (240, 1))),
+    mishaps_after_s=900.0,
 )
 
 SCENARIOS: Final = {

@@ -4,13 +4,13 @@ from typing import Final
 
 import numpy as np
 
-from simulation.event import Event
-from simulation.feed import Measuring, Moment, Wander
+from simulation.feed import Measuring, Moment, Round, Wander
 from simulation.flood import Flood
-from simulation.instruments import Floats, Indices, Instruments, Surveyor
+from simulation.instruments import Floats, Indices, Instruments, Surveyor, distances_km
+from simulation.mishaps import Mishaps
 from simulation.weather import Weather
 
-_NEAR_KM: Final = 0.35
+_NEAR_KM: Final = 0.2
 _JAM_KMH: Final = 13.0
 _FREE_AGAIN_KMH: Final = 17.0
 _QUEUE_S: Final = 120.0
@@ -35,7 +35,8 @@ class Traffic(Measuring):
         self._rush_load[: max(1, count // 200)] = 1.15  # however small the city, a junction jams
         self._wander = Wander(count, 0.035, 20, rng)
         self._flood = flood
-        distances = np.hypot(*np.moveaxis(self.instruments.points[:, None] - flood.instruments.points[None], 2, 0))
+        self._accidents = Mishaps(count, 6.0, (8.0, 25.0), rng)
+        distances = distances_km(self.instruments, flood.instruments)
         self._water = distances.argmin(axis=1)
         self._under_water = distances.min(axis=1) < _NEAR_KM
         self._queue_m: Floats = np.zeros(count)
@@ -46,14 +47,15 @@ class Traffic(Measuring):
         """Share of the detectors in a jam."""
         return float(np.mean(self._jammed_since >= 0))
 
-    def advance(self, moment: Moment, weather: Weather) -> list[Event]:
+    def advance(self, moment: Moment, weather: Weather) -> Round | None:
         """The readings that are due."""
+        self._accidents.advance(moment, 2 * moment.local.driving)
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
-            return []
+            return None
         demand = self._load[who] * moment.local.driving + self._rush_load[who] * moment.scenario.rush.at(moment.second)
         rain = weather.rain_at(self.instruments.points[who]) if weather.raining else np.zeros(len(who))
-        passable = self._passable(who)
+        passable = np.minimum(self._passable(who), 1 - 0.88 * self._accidents.strength(who))
         ratio = demand * (1 + self._wander.step(who)) / (1 - 0.2 * np.minimum(1.0, rain / 60))
         speed = np.maximum(self._free_kmh[who] / (1 + 0.9 * ratio**4) * passable, 0.8)
         flow = self._capacity_vph[who] * np.minimum(ratio, 1 - 0.3 * np.clip(ratio - 1, 0, 1)) * passable
@@ -70,7 +72,7 @@ class Traffic(Measuring):
             "congested": (jammed.astype(np.float64), 0),
             "congested_min": (np.floor(minutes), 0),
         }
-        return self.readings(moment, who, when, columns)
+        return self.round(moment, who, when, columns)
 
     def _passable(self, who: Indices) -> Floats:
         """1: dry; towards 0.12 as water beside the detector stalls motorcycles (25 cm) and cars (40 cm)."""

@@ -25,6 +25,27 @@ def test_how_often_it_is_stepped_changes_nothing() -> None:
     assert pieces == events("flood", 120)
 
 
+@pytest.mark.parametrize("tick_s", [0.2, 5.0])
+def test_streets_flood_alike_however_short_a_tick_is(tick_s: float) -> None:
+    """The demo moves five times a second."""
+    usual, other = city("flood", rate=20), city("flood", rate=20, tick_s=tick_s)
+    for town in (usual, other):
+        town.step(MONDAY_15H)
+        town.step(MONDAY_15H + 420_000_000)
+    assert usual.flood.depth_cm.max() > 15
+    assert other.flood.depth_cm == pytest.approx(usual.flood.depth_cm, abs=1.5)
+
+
+def test_mishaps_of_a_calm_day_are_single_and_only_where_the_scenario_has_them() -> None:
+    calm, smog = city("calm", rate=5, tick_s=10), city("smog", rate=5, tick_s=10)
+    for town in (calm, smog):
+        town.step(MONDAY_15H)
+    worst = [max(values(calm.step(MONDAY_15H + hour * HOUR_US), "noise_db")) for hour in range(1, 13)]
+    assert max(worst) > 92
+    assert min(worst) < 89
+    assert max(values(smog.step(MONDAY_15H + 12 * HOUR_US), "noise_db")) < 89
+
+
 def test_time_never_goes_back() -> None:
     town = city("calm")
     town.step(MONDAY_15H)
