@@ -1,5 +1,6 @@
 """Rules from YAML files, read strictly: what does not parse or makes no sense is refused with file, line and reason."""
 
+import difflib
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,6 +10,7 @@ import yaml
 from alerts.rules import SEVERITIES, Clear, Level, Rule, Where
 from city.sectors import Catalogue, Metric
 from city.yamlnodes import Node, SourceError
+from city.zones import ZoneMap
 
 SHORT_LENGTH: Final = 24
 RESPONSE_STEPS: Final = 5
@@ -36,8 +38,8 @@ class LoadedRule(msgspec.Struct, frozen=True):
     line: int
 
 
-def load_rules(folder: Path, catalogue: Catalogue) -> list[LoadedRule]:
-    """Every rule of the folder's *.yaml files, in the order of the files' names.
+def load_rules(folder: Path, catalogue: Catalogue, zones: ZoneMap | None = None) -> list[LoadedRule]:
+    """Every rule of the folder's *.yaml files, in the order of the files' names; zones are looked up in the map.
 
     Raises:
         RuleError: a file that does not parse, a rule that makes no sense, or two of one name.
@@ -46,7 +48,7 @@ def load_rules(folder: Path, catalogue: Catalogue) -> list[LoadedRule]:
         raise RuleError(str(folder), 0, "is no folder; name one that holds *.yaml files")
     rules: dict[str, LoadedRule] = {}
     for file in sorted(folder.glob("*.yaml")):
-        for loaded in parse_rules(_read(file), catalogue, file):
+        for loaded in parse_rules(_read(file), catalogue, file, zones):
             name = loaded.rule.rule
             if name in rules:
                 first = f"{rules[name].file}:{rules[name].line}"
@@ -55,8 +57,10 @@ def load_rules(folder: Path, catalogue: Catalogue) -> list[LoadedRule]:
     return list(rules.values())
 
 
-def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml")) -> list[LoadedRule]:
-    """The rules of one YAML text, one a document; raises RuleError."""
+def parse_rules(
+    text: str, catalogue: Catalogue, file: Path = Path("rule.yaml"), zones: ZoneMap | None = None
+) -> list[LoadedRule]:
+    """The rules of one YAML text, one a document; raises RuleError. Without a map any zone is taken."""
     try:
         nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -68,7 +72,7 @@ def parse_rules(text: str, catalogue: Catalogue, file: Path = Path("rule.yaml"))
     for node in nodes:
         source = text[node.start_mark.index : node.end_mark.index]
         document = Node(str(file), node, RuleError)
-        loaded.append(LoadedRule(_rule(document, catalogue), source, str(file), document.line))
+        loaded.append(LoadedRule(_rule(document, catalogue, zones), source, str(file), document.line))
     return loaded
 
 
@@ -79,7 +83,7 @@ def _read(file: Path) -> str:
         raise RuleError(str(file), 1, f"is not UTF-8: {error.reason} at byte {error.start}") from None
 
 
-def _rule(node: Node, catalogue: Catalogue) -> Rule:
+def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
     keys = node.mapping("a rule", _REQUIRED, _OPTIONAL)
     name = keys["rule"].text("rule")
     if not all((part.isascii() and part.isalnum() and part.islower()) or part.isdigit() for part in name.split("-")):
@@ -103,7 +107,7 @@ def _rule(node: Node, catalogue: Catalogue) -> Rule:
         comparison=comparison,
         levels=levels,
         clear=_clear(keys["clear"], comparison, levels, metric) if "clear" in keys else None,
-        where=_where(keys["where"]) if "where" in keys else Where(),
+        where=_where(keys["where"], zones) if "where" in keys else Where(),
         consequence=keys["consequence"].bilingual("consequence") if "consequence" in keys else None,
         response=_response(keys["response"]) if "response" in keys else (),
         respond_within_s=keys["respond_within"].seconds("respond_within") if "respond_within" in keys else None,
@@ -172,14 +176,40 @@ def _clear(node: Node, comparison: str, levels: tuple[Level, ...], metric: Metri
     return Clear(limit, _us(keys["for"], "clear.for") if "for" in keys else 0)
 
 
-def _where(node: Node) -> Where:
+def _where(node: Node, zones: ZoneMap | None) -> Where:
     keys = node.mapping("where", set(), {"zones", "assets"})
-    zones = tuple(item.text("a zone") for item in keys["zones"].items("where.zones")) if "zones" in keys else ()
+    if not keys:
+        node.refuse("where is empty; leave it out to watch every asset of the sector")
+    codes: tuple[str, ...] = ()
+    if "zones" in keys:
+        codes = tuple(_zone(item, zones) for item in _some(keys["zones"], "where.zones"))
     if "assets" not in keys:
-        return Where(zones)
+        return Where(codes)
     given = keys["assets"]
-    patterns = given.items("where.assets") if given.is_sequence else [given]
-    return Where(zones, tuple(pattern.text("an asset pattern") for pattern in patterns))
+    patterns = _some(given, "where.assets") if given.is_sequence else [given]
+    return Where(codes, tuple(pattern.text("an asset pattern") for pattern in patterns))
+
+
+def _some(node: Node, name: str) -> list[Node]:
+    items = node.items(name)
+    if not items:
+        node.refuse(f"{name} is empty; leave it out to watch all")
+    return items
+
+
+def _zone(node: Node, zones: ZoneMap | None) -> str:
+    """A zone's code. Who writes a zone's name instead, or mistypes either, is told the nearest code."""
+    code = node.text("a zone")
+    if zones is None or code in zones.zones:
+        return code
+    names = {name.casefold(): zone.code for zone in zones.zones.values() for name in zone.name.values()}
+    names |= {known.casefold(): known for known in zones.zones}
+    near = difflib.get_close_matches(code.casefold(), names, n=1)
+    advice = f"write the code of one of its {len(zones.zones)} zones"
+    if near:
+        meant = zones.zones[names[near[0]]]
+        advice = f"did you mean '{meant.code}' ({meant.name['vi']})?"
+    return node.refuse(f"the map has no zone '{code}'; {advice}")
 
 
 def _us(node: Node, name: str) -> int:

@@ -9,11 +9,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alerts import rulebook
-from alerts.rulefile import LoadedRule, RuleError, load_rules
+from alerts.rulefile import LoadedRule, load_rules
 from alerts.rules import Rule
 from city.database import STORE_ERRORS, open_pool
 from city.sectors import Catalogue
 from city.settings import Settings
+from city.yamlnodes import SourceError
+from city.zonefile import ZoneError
+from city.zones import ZoneMap
 
 app = typer.Typer(
     add_completion=False,
@@ -113,8 +116,8 @@ def _settings() -> Settings:
 
 def _load(folder: Path) -> list[LoadedRule]:
     try:
-        return load_rules(folder, Catalogue.load(_settings().city))
-    except RuleError as error:
+        return load_rules(folder, Catalogue.load(_settings().city), ZoneMap.load(_settings().city))
+    except (SourceError, ZoneError) as error:  # of a rule, the catalogue or the map
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

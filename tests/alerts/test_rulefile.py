@@ -8,7 +8,10 @@ from alerts.rulefile import RuleError, load_rules, parse_rules
 from alerts.rules import SEVERITIES, decode_rule, encode_rule
 from city.sectors import Catalogue
 from city.settings import DEFAULT_CITY
+from city.zones import ZoneMap
 from tests.alerts.town import TIDE, town
+
+ZONES = ZoneMap.load(DEFAULT_CITY)
 
 GOOD = """\
 rule: tide
@@ -51,12 +54,30 @@ response:
         ("metric: level_m", "metric: level_m\nmeasure: {mean: 15m}", 6, "measure must be a text"),
         ("metric: level_m", "metric: level_m\nlateness: 10s", 6, "lateness is not supported yet"),
         ("metric: level_m", "metric: [", 6, "is no YAML"),
+        ("metric: level_m", "metric: level_m\nwhere: {zones: ['267400']}", 6, "no zone '267400'; did you mean '26740'"),
+        (
+            "metric: level_m",
+            "metric: level_m\nwhere: {zones: [Ben Thanh]}",
+            6,
+            "mean '26743' (Phường Bến Thành)",
+        ),
+        (
+            "metric: level_m",
+            "metric: level_m\nwhere:\n  zones:\n  - '????'",
+            8,
+            "write the code of one of its",
+        ),
+        ("metric: level_m", "metric: level_m\nwhere: {zones: []}", 6, "where.zones is empty"),
+        ("metric: level_m", "metric: level_m\nwhere: {assets: []}", 6, "where.assets is empty"),
+        ("metric: level_m", "metric: level_m\nwhere: {assets: ''}", 6, "an asset pattern is empty"),
+        ("metric: level_m", "metric: level_m\nwhere: {assets: [PA-*, ' ']}", 6, "an asset pattern is empty"),
+        ("metric: level_m", "metric: level_m\nwhere: {}", 6, "where is empty"),
     ],
 )
 def test_what_is_wrong_is_told_by_line_and_reason(old: str, new: str, line: int, reason: str) -> None:
     assert old in GOOD
     with pytest.raises(RuleError) as refused:
-        parse_rules(GOOD.replace(old, new, 1), town(), Path("rules/tide.yaml"))
+        parse_rules(GOOD.replace(old, new, 1), town(), Path("rules/tide.yaml"), ZONES)
     assert refused.value.line in (line, line + 1)
     assert str(refused.value).startswith("rules/tide.yaml:")
     assert reason in refused.value.reason
@@ -89,7 +110,7 @@ def test_a_folder_that_is_none_and_bytes_that_are_no_text(tmp_path: Path) -> Non
 
 
 def test_the_rules_of_the_default_city_are_good_ones() -> None:
-    loaded = load_rules(DEFAULT_CITY / "rules", Catalogue.load(DEFAULT_CITY))
+    loaded = load_rules(DEFAULT_CITY / "rules", Catalogue.load(DEFAULT_CITY), ZONES)
     assert len(loaded) >= 12
     assert {one.rule.sector for one in loaded} >= {"traffic", "health", "environment"}
     for one in loaded:
