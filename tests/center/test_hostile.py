@@ -159,6 +159,7 @@ async def test_pages_of_another_origin_may_not_listen_or_write(
         async with connect(center.socket_url, origin=origin, proxy=None):  # type: ignore[arg-type]
             pass
     assert refused.value.response.status_code == 403
+    assert 'citywatch_socket_refused_total{reason="wrong_origin"}' in (await http.get("/metrics")).text
     answer = await http.post("/api/v1/events", headers={"origin": origin})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "wrong_origin")
 
