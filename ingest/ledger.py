@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import asyncpg
 import msgspec
+from msgspec import Meta
 
 from city.database import load_sql
 from city.kafka import BrokerUnavailable, LogReader, TopicPartition
@@ -16,13 +17,16 @@ POLL_S: Final = 0.2
 
 
 class Book(msgspec.Struct, frozen=True):
-    """What became of the offsets [first_offset, next_offset) of one partition of one log."""
+    """One partition of one log: next - first = stored + duplicate + late + dead + no_record + expired.
+
+    The public face of the ledger: whoever shows it takes names, types and descriptions from here.
+    """
 
     cluster: str
     topic: str
-    generation: int
+    generation: Annotated[int, Meta(description="Rises when the topic was found to be another log")]
     partition: int
-    epoch: int
+    epoch: Annotated[int, Meta(description="Rises with each owner")]
     owner: str | None
     first_offset: int
     next_offset: int
@@ -31,14 +35,14 @@ class Book(msgspec.Struct, frozen=True):
     late: int
     dead: int
     no_record: int
-    expired: int
-    accepted_expired: int
+    expired: Annotated[int, Meta(description="Taken by the broker's retention before they were read")]
+    accepted_expired: Annotated[int, Meta(description="Of the expired, what an operator has accepted as lost")]
     readings_stored: int
     readings_duplicate: int
     readings_conflict: int
-    letters: int
+    letters: Annotated[int, Meta(description="Records of this log that have dead letters")]
     last_timestamp: datetime | None
-    last_hash: bytes | None
+    last_hash: Annotated[bytes | None, Meta(description="Identifies the record at next - 1; in JSON base64")]
 
     @property
     def accounted(self) -> int:
@@ -59,7 +63,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 async def books(pool: asyncpg.Pool) -> list[Book]:
     """All books, in the order of cluster, topic, generation, partition."""
-    return [Book(*row.values()) for row in await pool.fetch(_BOOKS)]
+    return [Book(**row) for row in await pool.fetch(_BOOKS)]
 
 
 async def accept_expired(pool: asyncpg.Pool, actor: str) -> int:

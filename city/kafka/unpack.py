@@ -1,49 +1,25 @@
 """From the bytes of a fetch to records: every offset accounted for, nothing raised, whatever the bytes are.
 
-Record batches of format 2 (KIP-98); the well-formed ones are parsed by aiokafka's C extension.
+The well-formed batches are parsed by aiokafka's C extension.
 """
 
 import struct
 from collections.abc import Iterator
 from itertools import chain, dropwhile, islice, pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record._protocols import DefaultRecordProtocol
 from aiokafka.record.default_records import DefaultRecordBatch
 from msgspec.structs import replace
 
+from city.kafka.chain import ATTRIBUTES_AT, CODEC, HEADER, Chain, Header, Transactions
 from city.kafka.inflate import BrokenCodec, Inflater, InflatesPastBound
 from city.kafka.records import RAW_BYTES, Record, Refused, record_hash
-from city.kafka.salvage import first_key, salvage
+from city.kafka.salvage import salvage
 
-_HEADER: Final = struct.Struct(">qiibIhiqqqhii")
-_OVERHEAD: Final = 12  # base offset and length, which the length does not count
-_CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
-_ATTRIBUTES_AT: Final = 21
-_ABORT: Final = 0
 _EARLIEST_US: Final = -1_000  # no timestamp is -1 ms
 _LATEST_US: Final = 253_402_300_799_000_000  # the last second of the year 9999
-
-
-class _Header(NamedTuple):
-    base_offset: int
-    length: int
-    leader_epoch: int
-    magic: int
-    crc: int
-    attributes: int
-    last_offset_delta: int
-    first_timestamp: int
-    max_timestamp: int
-    producer_id: int
-    producer_epoch: int
-    base_sequence: int
-    records: int
-
-    @property
-    def next_offset(self) -> int:
-        return self.base_offset + self.last_offset_delta + 1
 
 
 class Unpacker:
@@ -60,8 +36,8 @@ class Unpacker:
         self._at = 0
         self._end = end
         self._inflater = inflater
-        self._aborts = sorted(aborted, key=lambda abort: abort[1])
-        self._aborted: set[int] = set()
+        self._chain = Chain(data, end)
+        self._transactions = Transactions(aborted)
         self._records: Iterator[DefaultRecordProtocol] | None = None
         self._body = b""
         self._batch_at = 0
@@ -81,15 +57,7 @@ class Unpacker:
 
         Reads headers only.
         """
-        at, reach = 0, self.position
-        while (header := self._header(at)) is not None:
-            if self._is_broken(header):
-                return None
-            if header.magic == 2:
-                reach = max(reach, min(header.next_offset, self._limit(at, header)))
-            reach = max(reach, header.base_offset + 1)
-            at += _OVERHEAD + header.length
-        return reach
+        return self._chain.reach(self.position)
 
     def take(self, limit: int) -> tuple[list[Record], list[Refused]]:
         """At most `limit` records more, and what was refused; `position`, `last_hash` and `exhausted` move on."""
@@ -116,51 +84,34 @@ class Unpacker:
             return self._batch_hash()
         return self.last_hash
 
-    def _header(self, at: int) -> _Header | None:
-        if at + _HEADER.size > len(self._data):
-            return None
-        header = _Header._make(_HEADER.unpack_from(self._data, at))
-        return None if header.length >= 0 and at + _OVERHEAD + header.length > len(self._data) else header
-
-    def _is_broken(self, header: _Header) -> bool:
-        """Whether what follows cannot be found from here, or the batch claims to lie past the partition's end."""
-        sound = header.length >= _HEADER.size - _OVERHEAD and 0 <= header.magic <= 2
-        return not sound or header.base_offset >= self._end
-
-    def _limit(self, at: int, header: _Header) -> int:
-        """Where a batch must end at the latest: at the one after it, or at the partition's end."""
-        following = self._header(at + _OVERHEAD + max(0, header.length))
-        if following is not None and following.base_offset > header.base_offset:
-            return min(following.base_offset, self._end)
-        return self._end
-
     def _open(self) -> None:
         """Look at the next batch: skip it, refuse it, or leave it open for `_drain`."""
-        header = self._header(self._at)
+        header = self._chain.header(self._at)
         if header is None:
             self.exhausted = True
             return
         at = self._at
         self._batch_at = at
-        if self._is_broken(header):
+        if self._chain.is_broken(header):
             # The chain of batches is broken here: give up one offset and let the next fetch start after it.
             self.exhausted = True
             if self.position < self._end:
                 detail = f"a batch of length {header.length}, format {header.magic} at offset {header.base_offset}"
                 self._refuse(self.position + 1, "bad_batch", detail)
             return
-        self._at = at + _OVERHEAD + header.length
+        self._at = self._chain.after(at, header)
         if header.magic < 2:
             if header.base_offset >= self.position:
                 self._refuse(header.base_offset + 1, "bad_batch", f"message format {header.magic} is not read")
             return
-        self._batch_next = min(header.next_offset, self._limit(at, header))
+        self._batch_next = min(header.next_offset, self._chain.limit(at, header))
         if header.last_offset_delta < 0:
             self._batch_next = header.base_offset + 1
         if self._batch_next <= self.position:
             return
         self._position_at(header.base_offset)
-        batch = DefaultRecordBatch(self._data[at : self._at])
+        raw = self._data[at : self._at]
+        batch = DefaultRecordBatch(raw)
         if not batch.validate_crc():
             self._refuse(self._batch_next, "bad_batch", "the checksum of the record batch is wrong")
             return
@@ -169,13 +120,12 @@ class Unpacker:
                 self._batch_next, "bad_batch", f"{header.records} records over {header.last_offset_delta + 1} offsets"
             )
             return
-        if self._is_no_record(header):
+        if self._transactions.is_no_record(header, raw):
             self._skip_batch()
             return
-        codec = header.attributes & _CODEC
-        if codec:
+        if header.codec:
             try:
-                self._body = self._inflate(codec, at, header)
+                self._body = self._inflate(at, header)
             except InflatesPastBound as error:
                 self._refuse(self._batch_next, "too_large", f"a record batch that inflates too far: {error}")
                 return
@@ -184,29 +134,17 @@ class Unpacker:
                 return
             batch = DefaultRecordBatch(self._body)
         else:
-            self._body = self._data[at : self._at]
+            self._body = raw
         records: Iterator[DefaultRecordProtocol] = chain(batch)  # the parser allows only one iter() of itself
         if header.base_offset < self.position:
             first = self.position
             records = dropwhile(lambda record: record.offset < first, records)
         self._records = records
 
-    def _inflate(self, codec: int, at: int, header: _Header) -> bytes:
-        plain = bytearray(self._data[at : at + _HEADER.size])
-        struct.pack_into(">h", plain, _ATTRIBUTES_AT, header.attributes & ~_CODEC)
-        return self._inflater.inflate(codec, bytes(plain), memoryview(self._data)[at + _HEADER.size : self._at])
-
-    def _is_no_record(self, header: _Header) -> bool:
-        """Control markers, and batches of transactions that were aborted."""
-        if header.producer_id >= 0:
-            while self._aborts and self._aborts[0][1] <= header.base_offset:
-                self._aborted.add(self._aborts.pop(0)[0])
-        if header.attributes & _CONTROL:
-            plain = not header.attributes & _CODEC
-            if plain and _marker(self._data[self._batch_at : self._at]) == _ABORT:
-                self._aborted.discard(header.producer_id)
-            return True
-        return bool(header.attributes & _TRANSACTIONAL) and header.producer_id in self._aborted
+    def _inflate(self, at: int, header: Header) -> bytes:
+        plain = bytearray(self._data[at : at + HEADER.size])
+        struct.pack_into(">h", plain, ATTRIBUTES_AT, header.attributes & ~CODEC)
+        return self._inflater.inflate(header.codec, bytes(plain), memoryview(self._data)[at + HEADER.size : self._at])
 
     def _drain(self, limit: int) -> list[Record]:
         """At most `limit` records of the open batch; closes it when there are no more."""
@@ -263,7 +201,7 @@ class Unpacker:
         self._records, self._body = None, b""
 
     def _refuse(self, until: int, reason: str, detail: str) -> None:
-        raw = self._data[self._batch_at : min(max(self._at, self._batch_at + _HEADER.size), self._batch_at + RAW_BYTES)]
+        raw = self._data[self._batch_at : min(max(self._at, self._batch_at + HEADER.size), self._batch_at + RAW_BYTES)]
         self.refused.append(Refused(self.position, until, reason, detail, raw))
         self.position = until
         self.last_hash = self._batch_hash()
@@ -271,14 +209,8 @@ class Unpacker:
 
     def _batch_hash(self) -> bytes:
         """The batch's own checksum and position, where no record of it stands at the offset in question."""
-        header = self._header(self._batch_at)
-        return b"" if header is None else struct.pack(">qIi", header.base_offset, header.crc, header.last_offset_delta)
-
-
-def _marker(batch: bytes) -> int | None:
-    """Type of an uncompressed control batch: 0 abort, 1 commit; None when it cannot be read."""
-    key = first_key(batch)
-    return None if key is None or len(key) < 4 else int(struct.unpack_from(">h", key, 2)[0])
+        header = self._chain.header(self._batch_at)
+        return b"" if header is None else header.identity
 
 
 def _clamped(time_us: int) -> int:
