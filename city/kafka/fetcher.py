@@ -14,6 +14,7 @@ from city.kafka.byid import INCONSISTENT_TOPIC_ID, UNKNOWN_TOPIC_ID, Fetch
 from city.kafka.client import Client, backoff
 from city.kafka.errors import BrokerUnavailable, OffsetGone
 from city.kafka.inflate import Inflater
+from city.kafka.links import CONNECTION, Links
 from city.kafka.log import READ_COMMITTED, FetchedPart, LogReader, fetched_parts
 from city.kafka.partition import PARTITION_BYTES, PartitionState
 from city.kafka.records import TopicPartition
@@ -28,7 +29,6 @@ PARTITION_BUFFER: Final = 2 * 1024 * 1024
 MOST_PATIENCE_MS: Final = 500
 """The embedded broker hands out only what it finds within the wait, so a reader that is behind and gets nothing waits
 longer each time, up to this."""
-_OWN_CONNECTION: Final = 7  # a fetch that waits holds its connection; nothing else may queue behind it
 _FULL_PAUSE_S: Final = 0.05
 
 log = structlog.get_logger(__name__)
@@ -49,15 +49,12 @@ class Fetcher:
         self._patience_ms: dict[int, int] = {}
         self._on_ready = on_ready
         self._wake = asyncio.Event()
-        self._connections: dict[int, object] = {}
-        self._failures: dict[int, int] = {}
-        self._not_before: dict[int, float] = {}
+        self._links = Links(client, group)
         self.inflater = Inflater()
         self.partitions: dict[TopicPartition, PartitionState] = {}
         self.doubtful: set[TopicPartition] = set()
         self.gone: deque[OffsetGone] = deque()
         self.gone_at: dict[TopicPartition, float] = {}
-        self._connected = metrics.BROKER_CONNECTED.labels(group)
         self._bytes = metrics.FETCHED_BYTES.labels(group)
 
     def wake(self) -> None:
@@ -74,7 +71,7 @@ class Fetcher:
                 for node, states in self._wanted().items():
                     if node in under_way:
                         continue
-                    wait = self._not_before.get(node, 0.0) - time.monotonic()
+                    wait = self._links.wait(node)
                     if wait > 0:
                         pause = min(pause, wait)
                         continue
@@ -140,11 +137,11 @@ class Fetcher:
                 ids[state.tp.topic] = state.topic_id
         request = Fetch(wait_ms, most, READ_COMMITTED, list(topics.items()), ids)
         try:
-            answer = await self._client.ask(node, request, group=_OWN_CONNECTION, wait_s=wait_ms / 1000)
+            answer = await self._client.ask(node, request, group=CONNECTION, wait_s=wait_ms / 1000)
         except BrokerUnavailable as error:
-            self._broker_lost(node, error)
+            self._links.lost(node, error)
             return
-        if self._is_new_connection(node):
+        if self._links.answered(node):
             self._doubt(
                 state
                 for state in self.partitions.values()
@@ -161,7 +158,7 @@ class Fetcher:
         self._patience_ms[node] = min(wait_ms * 2 + 10, MOST_PATIENCE_MS) if starved else 0
         self._on_ready()
         if full and not got:
-            self._not_before[node] = time.monotonic() + _FULL_PAUSE_S
+            self._links.rest(node, _FULL_PAUSE_S)
 
     async def _receive(self, state: PartitionState, part: FetchedPart) -> bool:
         """Take in one partition's part of an answer; True when it brought records."""
@@ -245,32 +242,8 @@ class Fetcher:
         state.failures += 1
         self._client.force_metadata_update()
 
-    def _broker_lost(self, node: int, error: BrokerUnavailable) -> None:
-        failures = self._failures.get(node, 0)
-        if failures == 0:
-            log.warning("broker is away; trying again", group=self._group, broker=node, error=str(error))
-        metrics.FETCH_ERRORS.labels(self._group, "unavailable").inc()
-        self._connected.set(0)
-        self._failures[node] = failures + 1
-        self._not_before[node] = time.monotonic() + backoff(failures)
-        self._connections[node] = _LOST
-        self._client.force_metadata_update()
-
-    def _is_new_connection(self, node: int) -> bool:
-        """Whether the connection to this broker was lost since its last answer; notes the present one."""
-        before = self._connections.get(node)
-        now = self._client._conns.get((node, _OWN_CONNECTION))
-        self._connections[node] = now
-        if self._failures.pop(node, 0):
-            log.info("broker is back", group=self._group, broker=node)
-        self._connected.set(1)
-        return before is not None and before is not now
-
     def _doubt(self, states: Iterable[PartitionState]) -> None:
         for state in states:
             if state.tp in self.partitions:
                 self.doubtful.add(state.tp)
         self._on_ready()
-
-
-_LOST: Final = object()
