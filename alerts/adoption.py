@@ -58,6 +58,8 @@ def open_alerts(engine: Engine) -> dict[tuple[str, str], OpenAlert]:
 
 def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int) -> list[Transition]:
     """Make the open alerts exactly these, as the table has them; returns clearings of those whose rule is gone."""
+    if engine.copying is not None:
+        engine.copying.finish()
     out: list[Transition] = []
     wanted = {(alert.rule, alert.group): alert for alert in truth}
     for key, mine in open_alerts(engine).items():

@@ -5,7 +5,7 @@ number of its rules, and most readings end at that comparison.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,6 +25,18 @@ ENGINE_VERSION: Final = 2
 """Grows whenever the same records would give other transitions; a journal of another version is not replayed."""
 
 
+class Copying(Protocol):
+    """A copy of the state as of one instant that is made while the engine goes on (see `alerts.freeze`)."""
+
+    number: int
+
+    def keep(self, asset: Asset) -> None:
+        """Take this asset, which is about to change."""
+
+    def finish(self) -> object:
+        """Take all that is left."""
+
+
 class Engine:
     """All rules of one sector over all its assets. The same arrivals in the same order give the same transitions,
     however they are cut into steps."""
@@ -33,6 +45,7 @@ class Engine:
         self.sector = sector
         self.roster = Roster(catalogue.sectors[sector], rules)
         self.watch = Watch(self.roster)
+        self.copying: Copying | None = None
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -45,6 +58,7 @@ class Engine:
         roster, watch = self.roster, self.watch
         assets = roster.assets
         feed = watch.feed
+        copying = self.copying
         now = tick.time
         for arrival in arrivals:
             event = arrival.event
@@ -54,6 +68,10 @@ class Engine:
             asset = assets.get(event.asset)
             if asset is None:
                 asset = roster.meet(event)
+                if copying is not None:
+                    asset.copied = copying.number
+            elif copying is not None and asset.copied != copying.number:
+                copying.keep(asset)
             time = event.time
             place = asset.place
             if event.zone is not None and (event.zone != place.zone or event.location != place.location):
@@ -98,6 +116,8 @@ class Engine:
     def apply(self, rules: Iterable[Rule], now: int) -> list[Transition]:
         """Go over to another set of rules. Open alerts whose rule stays go on; timers begin anew where the rule
         changed; an alert whose rule is gone, or no longer watches its metric, is cleared at `now` (µs)."""
+        if self.copying is not None:
+            self.copying.finish()
         out: list[Transition] = []
         roster = self.roster
         before = roster.rules

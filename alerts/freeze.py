@@ -1,11 +1,13 @@
-"""Engine state as bytes and back, exactly: freezing copies what may change and is quick; encoding may run elsewhere.
+"""Engine state as bytes and back, exactly: freezing copies what may change, encoding may run elsewhere.
 
-`freeze` is called between two steps and takes what the engine would change later; `encode` turns that into bytes on
-any thread. `thaw` gives an engine that steps exactly as the frozen one would have.
+`Freezing` copies the state as of one instant between two steps, in slices, while the engine goes on; `encode` turns
+the copy into bytes on any thread. `thaw` gives an engine that steps exactly as the frozen one would have.
 """
 
 import gc
+import itertools
 import zlib
+from array import array
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,6 +22,8 @@ from alerts.threshold import Progress
 from alerts.transitions import Place
 from city.sectors import Catalogue
 
+SLICE: Final = 1_000
+"""Assets copied at a time, a millisecond or two; between two slices the engine may step."""
 CHUNK: Final = 4_000
 """Assets encoded at a time; between two chunks another thread may run."""
 
@@ -31,8 +35,16 @@ FrozenAsset = tuple[str, Place, tuple[str, ...], int, int]
 """Name, place, metrics in the order met, and the run of stale readings."""
 
 
+Frozen = tuple[str, str, list[Stand]]
+"""Asset, metric, and where its rules stand."""
+
+_Copy = tuple[FrozenAsset, list[int], list[Frozen]]
+
 Kind = tuple[tuple[str, ...], int, int]
 """Metrics of a kind of instruments, when it was last heard, since when it is dead."""
+
+
+_numbers: Final = itertools.count(1)
 
 
 class FrozenState(msgspec.Struct, array_like=True, frozen=True):
@@ -41,8 +53,8 @@ class FrozenState(msgspec.Struct, array_like=True, frozen=True):
     engine: int
     sector: str
     assets: list[FrozenAsset]
-    times: list[int]
-    stands: list[tuple[str, str, list[Stand]]]
+    times: "array[int]"
+    stands: list[Frozen]
     feed: Feed
     kinds: list[Kind]
 
@@ -50,7 +62,7 @@ class FrozenState(msgspec.Struct, array_like=True, frozen=True):
 class _Head(msgspec.Struct, array_like=True):
     engine: int
     sector: str
-    stands: list[tuple[str, str, list[Stand]]]
+    stands: list[Frozen]
     feed: Feed
     kinds: list[Kind]
     times: bytes
@@ -63,36 +75,92 @@ class SnapshotError(Exception):
     code = "bad_snapshot"
 
 
-def freeze(engine: Engine) -> FrozenState:
-    """A copy of the engine's state; the engine may go on at once. About 10 ms for 100,000 series."""
-    collecting = gc.isenabled()
-    gc.disable()  # thousands of new tuples would set off a collection of everything that lives
-    try:
-        held = engine.roster.assets.values()
-        return FrozenState(
-            ENGINE_VERSION,
-            engine.sector,
-            [(asset.name, asset.place, asset.metrics, asset.stale_since, asset.stale_age) for asset in held],
-            [series.time for asset in held for series in asset.series.values()],
-            [
-                (asset.name, metric, [_stand(rule, stand) for rule, stand in series.progress.items()])
-                for asset in held
-                for metric, series in asset.series.items()
-                if series.progress
-            ],
-            msgspec.structs.replace(engine.watch.feed, wrong=dict(engine.watch.feed.wrong)),
+class Freezing:
+    """A copy of the engine's state as of now, made a few assets at a time, so that no stall grows with the series.
+
+    The engine may step between two calls of `advance`: an asset that is about to change is copied before it does. A
+    change of rules, and an adoption, finish the copy first. One at a time of an engine; `close` it when it is done.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        if engine.copying is not None:
+            raise RuntimeError("the engine's state is being copied already; finish or close that copy first")
+        self._engine = engine
+        self._left = list(engine.roster.assets.values())
+        self._left.reverse()
+        self._kept: dict[str, _Copy] = {}
+        self.number = next(_numbers)
+        feed = engine.watch.feed
+        self._state = FrozenState(
+            *(ENGINE_VERSION, engine.sector, [], array("q"), []),
+            msgspec.structs.replace(feed, wrong=dict(feed.wrong)),
             [(metrics, kind.heard, kind.dead) for metrics, kind in engine.roster.kinds.items()],
         )
-    finally:
-        if collecting:
-            gc.enable()
+        engine.copying = self
+
+    def keep(self, asset: Asset) -> None:
+        """Copy an asset ahead of its turn."""
+        asset.copied = self.number
+        self._kept[asset.name] = _copy(asset)
+
+    def advance(self, most: int = SLICE) -> bool:
+        """Copy so many more assets; whether all are."""
+        collecting = gc.isenabled()
+        gc.disable()  # thousands of new tuples would set off a collection of everything that lives
+        try:
+            state, kept, number = self._state, self._kept, self.number
+            for _ in range(min(most, len(self._left))):
+                asset = self._left.pop()
+                if asset.copied == number:
+                    frozen, times, stands = kept.pop(asset.name)
+                else:
+                    asset.copied = number
+                    frozen, times, stands = _copy(asset)
+                state.assets.append(frozen)
+                state.times.extend(times)
+                state.stands.extend(stands)
+        finally:
+            if collecting:
+                gc.enable()
+        if not self._left:
+            self.close()
+        return not self._left
+
+    def finish(self) -> FrozenState:
+        """The whole copy; copies at once what is left."""
+        while not self.advance():
+            pass
+        return self._state
+
+    def close(self) -> None:
+        """The engine need not mind this copy any more."""
+        if self._engine.copying is self:
+            self._engine.copying = None
+
+
+def freeze(engine: Engine) -> FrozenState:
+    """A copy of the engine's state at once; the engine may go on."""
+    return Freezing(engine).finish()
+
+
+def _copy(asset: Asset) -> _Copy:
+    series_of = asset.series
+    return (
+        (asset.name, asset.place, asset.metrics, asset.stale_since, asset.stale_age),
+        [series.time for series in series_of.values()],
+        [
+            (asset.name, metric, [_stand(rule, stand) for rule, stand in series.progress.items()])
+            for metric, series in series_of.items()
+            if series.progress
+        ],
+    )
 
 
 def encode(state: FrozenState) -> bytes:
     """The state as compressed bytes; equal states give equal bytes."""
     pack = msgspec.msgpack.Encoder(order="deterministic").encode
     chunks = [pack(state.assets[start : start + CHUNK]) for start in range(0, len(state.assets), CHUNK)]
-    times = np.array(state.times, dtype="<i8").tobytes()
+    times = np.frombuffer(state.times, dtype="i8").astype("<i8").tobytes()
     return zlib.compress(
         pack(_Head(state.engine, state.sector, state.stands, state.feed, state.kinds, times, chunks)), 1
     )

@@ -92,3 +92,5 @@ class Asset(msgspec.Struct, gc=False):
     cadence_us: int = 1 << 62
     stale_since: int = 0
     stale_age: int = 0
+    copied: int = 0
+    """Number of the last copy of the engine's state that has taken this asset."""

@@ -8,7 +8,7 @@ import msgspec
 import structlog
 
 from alerts.engine import Engine
-from alerts.freeze import FrozenState, encode, freeze
+from alerts.freeze import Freezing, FrozenState, encode, freeze
 from alerts.journal import Place
 from alerts.patience import passes
 from city import failpoint, metrics
@@ -38,9 +38,20 @@ async def newest(pool: asyncpg.Pool, sector: str) -> Snapshot | None:
 
 
 def take(engine: Engine) -> FrozenState:
-    """The engine's state as of now; it may step on at once."""
+    """The engine's state as of now, all at once; for an engine that does not step yet."""
     with metrics.SNAPSHOT_STALL_SECONDS.labels(engine.sector).time():
         return freeze(engine)
+
+
+async def copy(freezing: Freezing, sector: str) -> FrozenState:
+    """Finish a copy in slices, between which other work has its turn."""
+    stall = metrics.SNAPSHOT_STALL_SECONDS.labels(sector)
+    done = False
+    while not done:
+        with stall.time():
+            done = freezing.advance()
+        await asyncio.sleep(0)
+    return freezing.finish()
 
 
 async def save(pool: asyncpg.Pool, frozen: FrozenState, epoch: int, place: Place) -> bool:
@@ -78,7 +89,7 @@ class Snapshots:
     def begin(self, engine: Engine, epoch: int, place: Place, now: float) -> None:
         """Freeze now and write in the background; failing costs only a longer replay, and is said."""
         self._last, self._records = now, 0
-        writing = self._write(take(engine), epoch, place)
+        writing = self._write(Freezing(engine), engine.sector, epoch, place)
         self._writing = asyncio.create_task(writing, name=f"snapshot-{engine.sector}")
 
     async def close(self) -> None:
@@ -87,11 +98,14 @@ class Snapshots:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
 
-    async def _write(self, frozen: FrozenState, epoch: int, place: Place) -> None:
+    async def _write(self, freezing: Freezing, sector: str, epoch: int, place: Place) -> None:
         try:
+            frozen = await copy(freezing, sector)
             if not await save(self._pool, frozen, epoch, place):
                 log.info("snapshot fenced", sector=frozen.sector, epoch=epoch)
         except STORE_ERRORS as error:
             if not passes(error):
                 raise
-            log.warning("snapshot not written", sector=frozen.sector, error=repr(error))
+            log.warning("snapshot not written", sector=sector, error=repr(error))
+        finally:
+            freezing.close()

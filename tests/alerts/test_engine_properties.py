@@ -1,13 +1,13 @@
 """Whatever the readings: how they are cut into steps, frozen, thawed or replayed changes nothing."""
 
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.adoption import adopt, open_alerts
 from alerts.engine import Arrival, Engine, Tick
-from alerts.freeze import encode, freeze, thaw
+from alerts.freeze import Freezing, encode, freeze, thaw
 from alerts.journal import Entry, Place, Position, Range, Step
 from alerts.replay import Piece, Replay
 from alerts.transitions import Transition
@@ -80,6 +80,27 @@ def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival]
         subject = thaw(state, town(), ALL)
         assert encode(freeze(subject)) == state
         seen += run(subject, [step])
+    assert seen == one_by_one(records)
+
+
+@patient
+@given(arrivals(), st.integers(0, 60), st.lists(st.integers(0, 2), max_size=12), st.booleans())
+def test_a_copy_made_while_the_engine_goes_on_is_of_the_instant_it_began(
+    records: list[Arrival], before: int, slices: list[int], fewer_rules: bool
+) -> None:
+    subject = engine()
+    seen = run(subject, [[record] for record in records[:before]])
+    at_once = encode(freeze(subject))
+    copying = Freezing(subject)
+    for most, record in zip_longest(slices, records[before:]):
+        if most is not None:
+            copying.advance(most)
+        if record is not None:
+            seen += run(subject, [[record]])
+    if fewer_rules:
+        subject.apply(ALL[:1], 0)
+    assert encode(copying.finish()) == at_once
+    assert subject.copying is None
     assert seen == one_by_one(records)
 
 
