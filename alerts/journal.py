@@ -15,7 +15,7 @@ from city.database import STORE_ERRORS, failure
 
 COMMIT: Final = "SELECT outcome, seqs FROM alerts_commit($1, $2, $3, $4, $5, $6::jsonb)"
 TAKE: Final = "SELECT epoch, step FROM alerts_take($1, $2)"
-STILL_MINE: Final = "SELECT epoch = $2 FROM alert_owner WHERE sector = $1"
+
 READ: Final = "SELECT step, body FROM engine_journal WHERE sector = $1 AND step > $2 ORDER BY step"
 
 log = structlog.get_logger(__name__)
@@ -87,10 +87,6 @@ class Journal:
         assert row is not None, "alerts_take returns one row"
         failpoint.hit("during_takeover")
         return cls(pool, sector, row["epoch"], row["step"])
-
-    async def is_mine(self) -> bool:
-        """Whether this epoch still owns the sector."""
-        return bool(await self.pool.fetchval(STILL_MINE, self.sector, self.epoch))
 
     async def commit(self, entry: Entry, changes: Sequence[Change]) -> list[int | None]:
         """Write the steps and their transitions in one call; the numbers given, None for a change that was known.

@@ -12,19 +12,13 @@ import msgspec
 
 from alerts.lifecycle import IllegalAct
 from city.database import Connection
-from city.timestamps import format_time, from_datetime, to_datetime
+from city.timestamps import format_time, from_datetime
 
 CHANNEL: Final = "citywatch_alerts"
 
 NEWEST: Final = "SELECT seq FROM alert_sequence"
 SHOWN: Final = "SELECT body FROM alert WHERE state <> 'normal' ORDER BY raised_at, id"
 ONE: Final = "SELECT body FROM alert WHERE id = $1"
-LISTED: Final = """
-SELECT body FROM alert
- WHERE ($1::text[] IS NULL OR sector = ANY ($1)) AND ($2::text[] IS NULL OR zone = ANY ($2))
-   AND ($3::text[] IS NULL OR state = ANY ($3)) AND ($4::timestamptz IS NULL OR raised_at < $4)
- ORDER BY raised_at DESC, id LIMIT $5
-"""
 SINCE: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE seq > $1 ORDER BY seq LIMIT $2"
 OF_ALERT: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE alert_id = $1 ORDER BY seq"
 ACKNOWLEDGE: Final = "SELECT outcome, seq, body FROM alert_acknowledge($1, $2)"
@@ -67,20 +61,6 @@ async def shown_alerts(connection: Queryable) -> list[str]:
     For a snapshot with its number, call this and `newest_seq` in one REPEATABLE READ transaction.
     """
     return [row["body"] for row in await connection.fetch(SHOWN)]
-
-
-async def list_alerts(
-    connection: Queryable,
-    *,
-    sectors: list[str] | None = None,
-    zones: list[str] | None = None,
-    states: list[str] | None = None,
-    before_us: int | None = None,
-    limit: int = 100,
-) -> list[str]:
-    """Bodies of alerts, newest first; `before_us` (raised-at) is for the next page."""
-    before = None if before_us is None else to_datetime(before_us)
-    return [row["body"] for row in await connection.fetch(LISTED, sectors, zones, states, before, limit)]
 
 
 async def alert(connection: Queryable, alert_id: uuid.UUID) -> str:

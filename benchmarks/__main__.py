@@ -29,7 +29,12 @@ from benchmarks.stack import Row
 OUT: Final = Path(__file__).parent / "out" / "latest.json"
 FIGURES: Final = {
     "ingest": ("ingest_readings_per_s", "ingest_copy_ratio", "ingest_peak_rss_mib", "takeover_s"),
-    "engine": ("engine_threshold_evaluations_per_s", "engine_state_bytes", "snapshot_stall_ms"),
+    "engine": (
+        "engine_threshold_evaluations_per_s",
+        "engine_state_bytes",
+        "snapshot_stall_ms",
+        "snapshot_stall_200k_series_ms",
+    ),
     "latency": ("alert_latency_p50_ms", "alert_latency_p99_ms"),
     "fanout": ("fanout_p99_ms", "fanout_stalled_p99_ms"),
     "range_query": ("range_query_ms",),

@@ -29,7 +29,6 @@ from simulation.weather import Weather
 USUAL_RATE: Final = 200.0
 """Events a second of the city in its usual size."""
 
-_STEADY_SHARE: Final = 0.75  # the rest is for first rounds and reports
 _DETECTORS, _NOISE, _FLOOD, _RAIN, _AMBULANCES, _HOSPITALS, _AIR = 1100, 200, 90, 40, 30, 46, 45
 _MOST_DETECTORS: Final = 6000
 _FAST_S: Final = 10.0

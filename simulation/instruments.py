@@ -43,11 +43,6 @@ class Instruments:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def per_second(self) -> float:
-        """Events a second, on average."""
-        return len(self) * 1e6 / self.cadence_us
-
     def due(self, after_us: int, until_us: int) -> tuple[Indices, Indices]:
         """Who reports in (after, until], microseconds since the start, and when; in the order of time."""
         count = len(self)
