@@ -68,15 +68,16 @@ const written = (part: Partial<SectorState>) => worstOf({ ...environment, ...par
 
 it('names the worst place with its value and the unit that center sends', () => {
   expect(written({ worst: { ...worst, metric: 'flood_cm', value: 33, unit: 'cm', decimals: 0 } })).toEqual([
-    `Sài Gòn 33${NBSP}cm`,
+    'Sài Gòn',
+    `${NBSP}33${NBSP}cm`,
   ]);
 });
 
 it('takes unit and places from the figure of the same metric, else from the catalogue', () => {
   const figure = { metric: 'rain_mm_h', unit: 'mm/h', decimals: 1, value: 3, time: null, cadence_s: 10 };
   const figures = [{ ...figure, label: short, trend: [], last_week: [], severity: null }];
-  expect(written({ figures, worst: { ...worst, metric: 'rain_mm_h', value: 64 } })).toEqual([`Sài Gòn 64,0${NBSP}mm/h`]);
-  expect(written({ worst })).toEqual([`Sài Gòn 1,58${NBSP}m`]);
+  expect(written({ figures, worst: { ...worst, metric: 'rain_mm_h', value: 64 } })).toEqual(['Sài Gòn', `${NBSP}64,0${NBSP}mm/h`]);
+  expect(written({ worst })).toEqual(['Sài Gòn', `${NBSP}1,58${NBSP}m`]);
 });
 
 it('shows no value without its unit, and nothing without a place', () => {

@@ -24,6 +24,8 @@ export interface AssetDot {
 }
 
 const SOURCE = 'city';
+/** Every change is drawn once for each tile it touches, a quarter of a second each in software: two tiles, not nine. */
+const TILE_ZOOM = 8;
 /** A lost picture that does not come back by itself in this time is drawn anew. */
 const RECOVERY_MS = 5_000;
 
@@ -152,7 +154,13 @@ function style({ zones }: ZoneMap): StyleSpecification {
   return {
     version: 8,
     sources: {
-      [SOURCE]: { type: 'geojson', promoteId: 'id', data: { type: 'FeatureCollection', features } },
+      [SOURCE]: {
+        type: 'geojson',
+        promoteId: 'id',
+        data: { type: 'FeatureCollection', features },
+        maxzoom: TILE_ZOOM,
+        tolerance: 0.05,
+      },
     },
     layers: [
       { id: 'sea', type: 'background', paint: { 'background-color': palette.sea } },

@@ -2,7 +2,7 @@ import type { Alert, SectorState } from '../protocol/messages';
 import { staleness } from '../staleness';
 import type { Catalogue } from '../stores/catalogue';
 import type { LiveStore } from '../stores/live';
-import { age, number, places, plain, withUnit } from '../text/format';
+import { age, NBSP, number, places, plain, withUnit } from '../text/format';
 import { placeName, say, told } from '../text/language';
 
 /** Where an alert is, in as few words as there are. */
@@ -47,7 +47,7 @@ export function ownerOf(alert: Alert): string {
   return alert.state === 'unacknowledged' ? say('unclaimed') : '';
 }
 
-/** The worst place of a sector and its value with the unit; a value whose unit nobody knows is not shown. */
+/** The worst place of a sector, then its value with the unit; a value whose unit nobody knows is not shown. */
 export function worstOf({ sector, figures, worst }: SectorState, catalogue: Catalogue): string[] {
   const place = placeName(worst?.name);
   if (!worst || place === '') return [];
@@ -56,5 +56,6 @@ export function worstOf({ sector, figures, worst }: SectorState, catalogue: Cata
   const unit = worst.unit ?? figure?.unit ?? facts?.unit;
   if (worst.value === null || unit === undefined) return [place];
   const decimals = worst.decimals ?? figure?.decimals ?? facts?.decimals;
-  return [`${place} ${withUnit(decimals === undefined ? plain(worst.value) : number(worst.value, decimals), unit)}`];
+  const value = decimals === undefined ? plain(worst.value) : number(worst.value, decimals);
+  return [place, `${NBSP}${withUnit(value, unit)}`];
 }
