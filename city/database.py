@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
+from asyncpg.exceptions._base import DataError as Unsendable
 
 from city.settings import Settings
 
@@ -70,6 +71,8 @@ def sqlstate(error: BaseException) -> str | None:
 def failure(error: BaseException) -> Failure:
     """What to do about an error of asyncpg or of the network below it."""
     state = sqlstate(error)
+    if isinstance(error, Unsendable):
+        return "fault"
     if state is not None:
         if state in RETRYABLE:
             return "retry"
@@ -78,6 +81,16 @@ def failure(error: BaseException) -> Failure:
         return "unavailable"
     return "fault"
 
+
+def refuses_rows(error: BaseException) -> bool:
+    """Whether the values given may be at fault: what the server says of data, constraints and its limits.
+
+    The same statement with other rows may pass; waiting helps nothing.
+    """
+    return isinstance(error, Unsendable) or (sqlstate(error) or "")[:2] in _ROW_CLASSES
+
+
+_ROW_CLASSES: Final = ("22", "23", "54")
 
 SESSION: Final = {
     "timezone": "UTC",
@@ -111,10 +124,13 @@ async def open_pool(
     return pool
 
 
-async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
+async def connect(dsn: str, *, application: str, command_timeout_s: float | None = None) -> asyncpg.Connection:
     """One session with the same settings as a pool's; the caller closes it."""
     connection: asyncpg.Connection = await asyncpg.connect(
-        dsn, timeout=10, server_settings={**SESSION, "application_name": application}
+        dsn,
+        timeout=10,
+        command_timeout=command_timeout_s,
+        server_settings={**SESSION, "application_name": application},
     )
     return connection
 

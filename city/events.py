@@ -70,6 +70,7 @@ Reason = Literal[
     "late",
     "bad_batch",
     "bad_report",
+    "unstorable",
 ]
 """Every reason a dead letter may carry; they are metric labels and never change their meaning."""
 

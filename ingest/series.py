@@ -4,20 +4,25 @@ Inside the write it would deadlock with other workers, burn ids on every retry a
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import asyncpg
 import structlog
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from city import metrics
-from city.database import Connection, load_sql
+from city.database import Connection, load_sql, refuses_rows
 from city.events import Reading
 from city.sectors import Catalogue
 from ingest.assets import Asset
 from ingest.latest import Latest
+from ingest.sieve import why_unstorable
 from ingest.work import Part, Work
 
 Stranger = tuple[Part, int, Reading]
+Refused = dict[int, str]
+"""Why the database refuses a reading, by its number."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,14 +45,18 @@ class Series:
         by_sector: dict[str, list[Stranger]] = defaultdict(list)
         for stranger in work.strangers:
             by_sector[stranger[2].sector].append(stranger)
+        refused: Refused = {}
         for sector, strangers in by_sector.items():
             if self._unknown(sector, strangers):
                 await self._load(self._pool, sector, {s[2].asset for s in self._unknown(sector, strangers)})
-            if self._unknown(sector, strangers):
-                await self._allocate(sector, strangers)
-        await self._move(work.strangers)
+            await self._each(partial(self._allocate_unknown, sector), strangers, refused)
+        await self._each(self._move, [s for s in work.strangers if s[1] not in refused], refused)
         for part, number, reading in work.strangers:
-            self._add(work, part, number, reading)
+            if number in refused:
+                part.taken -= 1
+                part.refuse(part.batch.records[number - part.base], "unstorable", refused[number])
+            else:
+                self._add(work, part, number, reading)
         work.strangers = []
 
     async def flush_last_seen(self, latest: Latest) -> None:
@@ -60,6 +69,26 @@ class Series:
         except BaseException:
             latest.put_back_unseen(seen)
             raise
+
+    async def _each(
+        self, step: Callable[[list[Stranger]], Awaitable[None]], strangers: list[Stranger], refused: Refused
+    ) -> None:
+        """Take the step for all at once; if the database refuses, by halves, down to the readings that it refuses."""
+        try:
+            await step(strangers)
+        except (PostgresError, InterfaceError) as error:
+            if not refuses_rows(error):
+                raise
+            if len(strangers) == 1:
+                refused[strangers[0][1]] = why_unstorable(error)
+                return
+            half = len(strangers) // 2
+            await self._each(step, strangers[:half], refused)
+            await self._each(step, strangers[half:], refused)
+
+    async def _allocate_unknown(self, sector: str, strangers: list[Stranger]) -> None:
+        if self._unknown(sector, strangers):
+            await self._allocate(sector, strangers)
 
     def _unknown(self, sector: str, strangers: Iterable[Stranger]) -> list[Stranger]:
         known = self.assets[sector]

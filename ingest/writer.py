@@ -4,15 +4,17 @@ import time
 
 import asyncpg
 import numpy as np
+from asyncpg.exceptions import InterfaceError, PostgresError
 
 from city import metrics
-from city.database import Connection, load_sql
+from city.database import Connection, load_sql, refuses_rows
 from city.dirty import MARK_DIRTY, dirty_marks
 from ingest import letters, reports
 from ingest.latest import Values
 from ingest.ownership import FencedError
 from ingest.packing import Floats, pack_readings, pack_staged, pieces
 from ingest.rows import Mask, Rows, Tally, tally
+from ingest.sieve import sift
 from ingest.work import Work
 
 
@@ -31,8 +33,17 @@ class Writer:
         """Commit the work; returns the readings that are new, sorted by series and time.
 
         The ledger of each part has moved to the end of its batch. Raises FencedError (nothing written), and errors of
-        the database; after those the same work may be written again.
+        the database; after those the same work may be written again. What the database refuses for what it holds has
+        become dead letters; a work that it refuses whole, whatever it holds, is a fault.
         """
+        while True:
+            try:
+                return await self._write(work)
+            except (PostgresError, InterfaceError) as error:
+                if not refuses_rows(error) or not await sift(work, self._refusal):
+                    raise
+
+    async def _write(self, work: Work) -> Values:
         rows = Rows.of(work)
         started = time.monotonic()
         if not self._expect_known:
@@ -72,33 +83,53 @@ class Writer:
 
     async def _stage(self, work: Work, rows: Rows) -> tuple[Mask, list[Tally]]:
         """By way of a staging table, which tells new, known and conflicting readings apart."""
-        packed = pack_staged(rows.time, rows.series, rows.value, rows.first)
-        new: Mask = np.zeros(len(rows), bool)
-        conflict: Mask = np.zeros(len(rows), bool)
-        kept = np.zeros(len(rows))
         async with self._pool.acquire() as connection:
             await connection.execute(_CREATE_STAGING)
             async with connection.transaction():
-                await self._lock(connection, work)
-                if len(rows):
-                    await self._mark(connection, rows)
-                    await connection.copy_to_table(
-                        "staging",
-                        source=pieces(packed),
-                        columns=["time", "series_id", "value", "position", "first"],
-                        format="binary",
-                    )
-                    new[await connection.fetchval(_INSERT_STAGED)] = True
-                    span = int(rows.time.min()), int(rows.time.max())
-                    for position, value in await connection.fetch(_SELECT_CONFLICTS, *span):
-                        conflict[position] = True
-                        kept[position] = value
-                await self._conflicts(connection, rows, conflict, kept[conflict])
-                new_reports = await reports.upsert(connection, work.reports)
+                new, conflict, new_reports = await self._put(connection, work, rows)
                 tallies = tally(work, rows, new, conflict, new_reports)
-                await letters.insert(connection, work.parts)
                 await self._move(connection, work, tallies)
         return new, tallies
+
+    async def _put(self, connection: Connection, work: Work, rows: Rows) -> tuple[Mask, Mask, set[int]]:
+        """Everything but the books, under their lock: which readings are new, which conflict, and new reports."""
+        new: Mask = np.zeros(len(rows), bool)
+        conflict: Mask = np.zeros(len(rows), bool)
+        kept = np.zeros(len(rows))
+        await self._lock(connection, work)
+        if len(rows):
+            await self._mark(connection, rows)
+            await connection.copy_to_table(
+                "staging",
+                source=pieces(pack_staged(rows.time, rows.series, rows.value, rows.first)),
+                columns=["time", "series_id", "value", "position", "first"],
+                format="binary",
+            )
+            new[await connection.fetchval(_INSERT_STAGED)] = True
+            span = int(rows.time.min()), int(rows.time.max())
+            for position, value in await connection.fetch(_SELECT_CONFLICTS, *span):
+                conflict[position] = True
+                kept[position] = value
+        await self._conflicts(connection, rows, conflict, kept[conflict])
+        new_reports = await reports.upsert(connection, work.reports)
+        await letters.insert(connection, work.parts)
+        return new, conflict, new_reports
+
+    async def _refusal(self, work: Work) -> Exception | None:
+        """Why the database would refuse these rows, or None if it takes them; nothing stays written."""
+        async with self._pool.acquire() as connection:
+            await connection.execute(_CREATE_STAGING)
+            trial = connection.transaction()
+            await trial.start()
+            try:
+                await self._put(connection, work, Rows.of(work))
+            except (PostgresError, InterfaceError) as error:
+                if not refuses_rows(error):
+                    raise
+                return error
+            finally:
+                await trial.rollback()
+        return None
 
     async def _lock(self, connection: Connection, work: Work) -> None:
         ours = await connection.fetch(_LOCK, *self._identity(work), [part.batch.first_offset for part in work.parts])
