@@ -14,6 +14,7 @@ COPY deploy/requirements.lock ./
 RUN /opt/citywatch/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY city/ city/
+COPY access/ access/
 COPY ingest/ ingest/
 COPY alerts/ alerts/
 COPY center/ center/

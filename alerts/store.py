@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from alerts.lifecycle import IllegalAct
+from city.actor import Actor
 from city.database import Connection
 from city.timestamps import format_time, from_datetime
 
@@ -21,7 +22,7 @@ SHOWN: Final = "SELECT body FROM alert WHERE state <> 'normal' ORDER BY raised_a
 ONE: Final = "SELECT body FROM alert WHERE id = $1"
 SINCE: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE seq > $1 ORDER BY seq LIMIT $2"
 OF_ALERT: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE alert_id = $1 ORDER BY seq"
-ACKNOWLEDGE: Final = "SELECT outcome, seq, body FROM alert_acknowledge($1, $2)"
+ACKNOWLEDGE: Final = "SELECT outcome, seq, body FROM alert_acknowledge($1, $2::text::jsonb)"
 
 Queryable = asyncpg.Pool | Connection
 
@@ -85,14 +86,14 @@ async def alert_history(connection: Queryable, alert_id: uuid.UUID) -> list[Hist
     return [_row(row) for row in await connection.fetch(OF_ALERT, alert_id)]
 
 
-async def acknowledge(connection: Queryable, alert_id: uuid.UUID, by: str) -> Acknowledged:
-    """A person has seen the alert. One call in autocommit: never inside a transaction.
+async def acknowledge(connection: Queryable, alert_id: uuid.UUID, actor: Actor) -> Acknowledged:
+    """A person has seen the alert, which the audit trail keeps. One call in autocommit: never inside a transaction.
 
     Raises:
         UnknownAlert: there is none.
         IllegalAct: it is acknowledged already (says by whom and when) or back to normal.
     """
-    row = await connection.fetchrow(ACKNOWLEDGE, alert_id, by)
+    row = await connection.fetchrow(ACKNOWLEDGE, alert_id, actor.json())
     if row is None or row["outcome"] == "unknown":
         raise UnknownAlert(f"there is no alert {alert_id}")
     if row["outcome"] == "refused":

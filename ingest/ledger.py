@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 from msgspec import Meta
 
+from city.actor import Actor
 from city.database import load_sql
 from city.kafka import BrokerUnavailable, LogReader, TopicPartition
 
@@ -66,7 +67,7 @@ async def books(pool: asyncpg.Pool) -> list[Book]:
     return [Book(**row) for row in await pool.fetch(_BOOKS)]
 
 
-async def accept_expired(pool: asyncpg.Pool, actor: str) -> int:
+async def accept_expired(pool: asyncpg.Pool, actor: Actor) -> int:
     """Accept what retention took unread, with an entry in the audit trail; returns how many records that are."""
     async with pool.acquire() as connection, connection.transaction():
         accepted = await connection.fetch(_ACCEPT)
@@ -74,7 +75,7 @@ async def accept_expired(pool: asyncpg.Pool, actor: str) -> int:
         if records:
             places = [f"{row['topic']}/{row['partition']}: {row['records']}" for row in accepted]
             detail = msgspec.json.encode({"records": records, "partitions": places}).decode()
-            await connection.execute(_AUDIT, actor, detail)
+            await connection.execute(_AUDIT, actor.json(), detail)
     return int(records)
 
 
@@ -155,4 +156,4 @@ __all__ = ["Book", "BrokerUnavailable", "Difference", "accept_expired", "books",
 
 _BOOKS = load_sql("ingest", "select_books.sql")
 _ACCEPT = load_sql("ingest", "accept_expired.sql")
-_AUDIT = "INSERT INTO audit (actor, action, subject, detail) VALUES ($1, 'accept expired', 'ledger', $2::text::jsonb)"
+_AUDIT = "SELECT audit_append($1::text::jsonb, 'ledger.accept', 'ledger', NULL, $2::text::jsonb)"

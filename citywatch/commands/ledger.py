@@ -1,7 +1,6 @@
 """`citywatch ledger`: the books of ingest, and their proof against the broker."""
 
 import asyncio
-import getpass
 import sys
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from city.database import STORE_ERRORS, open_pool
 from city.kafka import BrokerUnavailable, open_log_reader, topic_for
 from city.sectors import Catalogue
 from city.settings import Settings
+from citywatch import local
 from ingest import ledger as books_of
 
 BROKER_S = 10.0
@@ -52,7 +52,7 @@ async def _run(console: Console, *, verify: bool, wait_s: float, accept: bool) -
     settings = Settings()
     async with await open_pool(settings, application="citywatch ledger") as pool:
         if accept:
-            records = await books_of.accept_expired(pool, getpass.getuser())
+            records = await books_of.accept_expired(pool, local.actor())
             console.print(f"accepted the loss of {records} records" if records else "nothing has expired unread")
         found = await _verify(settings, pool, wait_s) if verify else []
         console.print(_table(await books_of.books(pool)))

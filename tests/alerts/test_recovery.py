@@ -12,6 +12,7 @@ from alerts.body import Change
 from alerts.freeze import encode, freeze
 from alerts.journal import Entry, Fenced, Journal, Place, Step
 from alerts.lifecycle import IllegalAct
+from city.actor import Actor
 from city.kafka import ALERTS, GroupConsumer, TopicPartition, ensure_topics
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.alerts.conftest import City
@@ -100,7 +101,7 @@ async def test_numbers_have_no_gap_with_many_writers_and_hands(city: City) -> No
         for _ in range(20):
             for text in await store.shown_alerts(city.pool):
                 try:
-                    await store.acknowledge(city.pool, uuid.UUID(json.loads(text)["id"]), hand)
+                    await store.acknowledge(city.pool, uuid.UUID(json.loads(text)["id"]), Actor("person", hand, hand))
                     break
                 except IllegalAct:
                     continue

@@ -117,9 +117,15 @@ async def test_acknowledging_tells_the_second_hand_who_was_first(city: City) -> 
         await city.send("F-1", flood_cm=20)
         await city.until(lambda seen: len(seen) == 1)
     alert_id = uuid.UUID((await store.history_since(city.pool, 0, 1))[0].alert_id)
-    done = await store.acknowledge(city.pool, alert_id, "Lan")
+    done = await store.acknowledge(city.pool, alert_id, Actor("person", "1", "Lan", "10.0.0.7"))
     assert (done.seq, json.loads(done.body)["acknowledged_by"]) == (2, "Lan")
     with pytest.raises(IllegalAct, match="already acknowledged by Lan at 20"):
-        await store.acknowledge(city.pool, alert_id, "Minh")
+        await store.acknowledge(city.pool, alert_id, Actor("person", "2", "Minh"))
     with pytest.raises(store.UnknownAlert):
-        await store.acknowledge(city.pool, uuid.uuid4(), "Minh")
+        await store.acknowledge(city.pool, uuid.uuid4(), Actor("person", "2", "Minh"))
+    audit = await city.pool.fetch("SELECT actor, address, action, object, before, after FROM audit ORDER BY seq")
+    assert [tuple(row)[:4] for row in audit] == [("Lan", "10.0.0.7", "alert.acknowledge", f"alert {alert_id}")]
+    assert (json.loads(audit[0]["before"])["state"], json.loads(audit[0]["after"])["state"]) == (
+        "unacknowledged",
+        "acknowledged",
+    )

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from aiokafka.admin import AIOKafkaAdminClient
 
+from city.actor import Actor
 from city.kafka import ensure_topics, open_log_reader, topic_for
 from city.migrations import migrate
 from city.settings import Settings
@@ -126,11 +127,11 @@ async def test_what_retention_took_unread_is_booked_and_shown_until_accepted(cit
     assert books["expired"] == 30
     assert books["stored"] == 510
     assert await differences(city) == [("expired", TRAFFIC, 0)]
-    assert await ledger.accept_expired(city.pool, "an operator") == 30
+    assert await ledger.accept_expired(city.pool, Actor("local", "1000", "an operator")) == 30
     assert await differences(city) == []
-    audit = await city.pool.fetchrow("SELECT actor, detail::jsonb ->> 'records' AS records FROM audit")
+    audit = await city.pool.fetchrow("SELECT actor, action, after ->> 'records' AS records FROM audit")
     assert audit is not None
-    assert tuple(audit) == ("an operator", "30")
+    assert tuple(audit) == ("an operator", "ledger.accept", "30")
 
 
 async def test_verify_tells_of_unread_records(city: City) -> None:
