@@ -51,6 +51,7 @@ class CityState:
         self._newest: dict[str, int | None] = {}
         self._trends: dict[SeriesKey, tuple[Trend, int]] = {}
         self._reports: list[Report] = []
+        self._lasting: dict[str, list[AlertHead]] = {}
 
     def update(
         self,
@@ -77,10 +78,12 @@ class CityState:
                 self._trends[key] = (trend, version)
                 changes.append(True)
         worst = self._worst()
+        moved = {name for name in self._catalogue.sectors if worst.get(name) != self._lasting.get(name)}
+        self._lasting = worst
         for name, sector in self._catalogue.sectors.items():
             view = self._view(sector, numbers[name], worst.get(name, []), now_us)
             self._newest[name] = numbers[name].newest
-            if name not in self._sectors or self._sectors[name][0] != view:
+            if name in moved or name not in self._sectors or self._sectors[name][0] != view:
                 self._sectors[name] = (view, version)
                 changes.append(True)
         if any(changes):
@@ -102,18 +105,23 @@ class CityState:
             if version > since
         }
         names = [name for name in self._sectors if not wanted.sectors or name in wanted.sectors]
-        if sectors := [view for name in names if (view := self._sector_since(name, since)) is not None]:
+        if sectors := [view for name in names if (view := self._sector_since(name, since, wanted)) is not None]:
             fields["sectors"] = sectors
         return fields
 
-    def _sector_since(self, name: str, since: int) -> SectorView | None:
+    def _sector_since(self, name: str, since: int, wanted: Filter) -> SectorView | None:
         view, version = self._sectors[name]
         figures = [self._figure_since(name, figure, since) for figure in view.figures]
         if version <= since and figures == view.figures:
             return None
         newest = self._newest[name]
         age = None if newest is None else round((self._now_us - newest) / 1e6, 1)
-        return structs.replace(view, figures=figures, feed=structs.replace(view.feed, age_s=age))
+        worst = view.worst
+        if wanted.zones and worst is not None and worst.zone not in wanted.zones:
+            heads = self._lasting.get(name, [])
+            here = next((head for head in heads if head.zone in wanted.zones), None)
+            worst = None if here is None else self._place(self._catalogue.sectors[name], here)
+        return structs.replace(view, figures=figures, worst=worst, feed=structs.replace(view.feed, age_s=age))
 
     def _figure_since(self, sector: str, figure: FigureView, since: int) -> FigureView:
         trend, version = self._trends.get((sector, figure.metric), (Trend([], []), 0))

@@ -5,6 +5,7 @@ safe to send again: the first of two equal readings wins. What is refused become
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
@@ -12,6 +13,7 @@ from typing import Final, Self
 import asyncpg
 import structlog
 
+from access.policy import Denied, Principal, require
 from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, load_sql
@@ -26,6 +28,7 @@ from ingest.flood import FloodGate
 from ingest.letters import headers_to_json
 
 DAY_US: Final = 86_400_000_000
+_TYPE: Final = re.compile(rb"city\.([a-z][a-z0-9_]*)\.[a-z]+\.v\d+")
 INSERT: Final = load_sql("center", "insert_http_letter.sql")
 
 log = structlog.get_logger(__name__)
@@ -87,6 +90,7 @@ class Door:
         self._pool = pool
         self._clock = clock
         self._decoder = Decoder(catalogue, zones)
+        self._sectors = frozenset(catalogue.sectors)
         self._producer: Producer | None = None
         self._held = 0
         self._gate = FloodGate()
@@ -121,16 +125,16 @@ class Door:
         self._held -= size
         metrics.HTTP_ROOM_BYTES.set(self._held)
 
-    async def take(self, events: Sequence[Event]) -> list[Outcome]:
-        """The fate of each event, in order."""
+    async def take(self, events: Sequence[Event], who: Principal) -> list[Outcome]:
+        """The fate of each event of this publisher, in order."""
         now_us = self._clock.now_us()
-        judged = [self._judge(event, now_us) for event in events]
+        judged = [self._judge(event, now_us, who) for event in events]
         outcomes = await self._publish(events, judged)
         await self._keep(events, outcomes, now_us)
         _count(outcomes, judged)
         return outcomes
 
-    def _judge(self, event: Event, now_us: int) -> Reading | Report | Refusal:
+    def _judge(self, event: Event, now_us: int, who: Principal) -> Reading | Report | Refusal:
         decoded = self._decoder.decode(event.value, event.headers, sector=None, record_time_us=now_us)
         if decoded is None:
             return Refusal("not_json", "the event is empty; send one JSON object")
@@ -139,6 +143,11 @@ class Door:
             days = self._settings.raw_retention_days
             sentence = f"time {format_time(decoded.time)} is more than {days} days ago; nothing is kept so long"
             return Refusal("late", sentence)
+        if not isinstance(decoded, Refusal):
+            try:
+                require(who, "events.publish", sector=decoded.sector, zone=decoded.zone)
+            except Denied as denied:
+                return Refusal("not_allowed", f"{denied.sentence} Use a key that was made for it.")
         return decoded
 
     async def _publish(self, events: Sequence[Event], judged: Sequence[Reading | Report | Refusal]) -> list[Outcome]:
@@ -183,22 +192,30 @@ class Door:
 
     async def _keep(self, events: Sequence[Event], outcomes: Sequence[Outcome], now_us: int) -> None:
         """Dead letters of what was refused. The publisher knows either way: a database away loses only the copy."""
-        letters: list[tuple[str, str, bytes | None, str, int]] = []
+        letters: list[tuple[str, str, bytes | None, str, int, str | None]] = []
         for event, refusal in zip(events, outcomes, strict=True):
             if not isinstance(refusal, Refusal):
                 continue
             if self._gate.passes(now_us):
                 kept = event.value[:MAX_EVENT_BYTES]
-                letters.append((refusal.reason, refusal.detail, kept, headers_to_json(event.headers), 1))
+                letters.append(
+                    (refusal.reason, refusal.detail, kept, headers_to_json(event.headers), 1, self._topic(event))
+                )
             else:
                 self._gate.count(0, refusal.reason, refusal.detail)
         if not letters:
             return
-        letters += [(one.reason, one.detail, None, "[]", one.records) for one in self._gate.summary()]
+        letters += [(one.reason, one.detail, None, "[]", one.records, None) for one in self._gate.summary()]
         try:
             await self._pool.executemany(INSERT, letters)
         except STORE_ERRORS as lost:
             log.warning("http_letters_lost", letters=len(letters), error=f"{type(lost).__name__}: {lost}")
+
+    def _topic(self, event: Event) -> str | None:
+        """Where an event of its type goes; None if it names no sector of this city."""
+        named = _TYPE.search(event.value) or next((m for _, v in event.headers if (m := _TYPE.search(v))), None)
+        sector = "" if named is None else named[1].decode()
+        return topic_for(sector) if sector in self._sectors else None
 
 
 def _count(outcomes: Sequence[Outcome], judged: Sequence[Reading | Report | Refusal]) -> None:

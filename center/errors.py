@@ -9,6 +9,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from access.accounts import Locked
+from access.errors import AccessError
+from access.policy import Denied
+from city import metrics
 from city.database import failure
 
 RETRY_AFTER_S: Final = 2
@@ -20,12 +24,41 @@ _CODES: Final = {
     405: "method_not_allowed",
     408: "too_slow",
     409: "conflict",
+    410: "over",
     413: "too_large",
     415: "unsupported_media_type",
     422: "invalid",
     429: "too_many_requests",
     503: "unavailable",
 }
+
+
+_REFUSED: Final = {
+    "sign_in_required": 401,
+    "wrong_credentials": 401,
+    "not_allowed": 403,
+    "out_of_scope": 403,
+    "must_change_password": 403,
+    "disabled": 403,
+    "unknown_account": 404,
+    "unknown_key": 404,
+    "unknown_device": 404,
+    "unknown_code": 404,
+    "pairing_over": 410,
+    "link_over": 410,
+    "bad_name": 422,
+    "no_grant": 422,
+    "unsuitable_password": 422,
+    "locked": 423,
+    "busy": 429,
+    "too_many_pairings": 429,
+    "refused": 502,
+    "bad_answer": 502,
+    "not_a_member": 502,
+    "unavailable": 503,
+}
+"""Statuses of what access refuses; anything else is a conflict with how things are."""
+BUSY_S: Final = 5
 
 
 class ErrorDetail(BaseModel):
@@ -57,6 +90,15 @@ def not_found(what: str) -> ApiError:
     return ApiError(404, "not_found", f"There is no {what}.")
 
 
+def told(error: AccessError) -> ApiError:
+    """The answer to what access refuses."""
+    status = _REFUSED.get(error.code, 409)
+    waits = {423: 1, 429: BUSY_S, 503: RETRY_AFTER_S}.get(status)
+    if isinstance(error, Locked):
+        waits = max(1, round(error.seconds))
+    return ApiError(status, error.code, error.sentence, retry_after_s=waits)
+
+
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer itself."""
     return JSONResponse({"error": {"code": code, "message": message}}, status, dict(headers) if headers else None)
@@ -66,22 +108,26 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a route: these statuses answer with an ErrorBody."""
     texts = {
         400: "Not understood, or refused",
-        403: "Not from here",
+        401: "Sign in, or send a key; or what was sent is wrong",
+        403: "Not for this person, key or screen, or not over plain HTTP",
         404: "No such thing",
         408: "The body did not come in time",
         409: "Not possible in the present state",
+        410: "Over: it was used, or has run out",
         413: "Too large",
         415: "Media type not supported",
         422: "A parameter is wrong",
+        423: "Locked after too many wrong passwords; try again after Retry-After seconds",
         429: "Too many at once; try again after Retry-After seconds",
-        503: "The database or the broker is away; try again after Retry-After seconds",
+        502: "The identity provider refused, or its answer is wrong",
+        503: "The database, the broker or the identity provider is away; try again after Retry-After seconds",
     }
     headers = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
     return {
         status: {
             "model": ErrorBody,
             "description": texts[status],
-            **({"headers": headers} if status in (429, 503) else {}),
+            **({"headers": headers} if status in (423, 429, 503) else {}),
         }
         for status in statuses
     }
@@ -93,7 +139,15 @@ def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
     async def api_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, ApiError)
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        if error.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
         return error_response(error.status, error.code, error.message, headers)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AccessError)
+        if isinstance(error, Denied):
+            metrics.DENIED.labels(error.code).inc()
+        return await api_error(request, told(error))
 
     async def http_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -113,6 +167,7 @@ def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
         return error_response(503, "unavailable", "The database does not answer; try again in a moment.", headers)
 
     app.add_exception_handler(ApiError, api_error)
+    app.add_exception_handler(AccessError, refused)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in store_errors:

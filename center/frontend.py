@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
+from center.permit import public
+
 DEFAULT: Final = Path(__file__).parent.parent / "frontend" / "dist"
 HASHED: Final = "assets/"
 FOREVER: Final = "public, max-age=31536000, immutable"
@@ -80,4 +82,4 @@ def install(app: FastAPI, folder: Path | None) -> None:
 
 
 def _get(app: FastAPI, path: str, answer: Callable[[Request], Awaitable[Response]]) -> None:
-    app.add_route(path, answer, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_route(path, public(answer), methods=["GET", "HEAD"], include_in_schema=False)

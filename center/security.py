@@ -1,7 +1,7 @@
-"""Who may speak to this server from a browser: checks of Host and Origin, and the headers of every answer.
+"""What a browser may be made to do here: checks of Host and Origin, trusted proxies, and the headers of every answer.
 
-Until there is sign-in, what keeps strangers out is the loopback address. A web page elsewhere can still make a browser
-speak to 127.0.0.1, under its own name (DNS rebinding) or as a cross-site request; both are refused here.
+A web page elsewhere can make a browser speak to this server with its cookies, under its own name (DNS rebinding) or as
+a cross-site request; both are refused here.
 """
 
 import ipaddress
@@ -38,7 +38,18 @@ HEADERS: Final = (
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+    (
+        "Permissions-Policy",
+        "accelerometer=(), autoplay=(self), camera=(), display-capture=(), encrypted-media=(), fullscreen=(self), "
+        "geolocation=(), gyroscope=(), magnetometer=(), microphone=(), midi=(), payment=(), "
+        "screen-wake-lock=(self), usb=(), xr-spatial-tracking=()",
+    ),
 )
+HSTS: Final = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+PERSONAL: Final = ("/api/", "/metrics")
+"""Paths whose answers no cache may keep unless they say so."""
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_known_host(name: str, listed: frozenset[str]) -> bool:
@@ -68,26 +79,53 @@ def listed_names(setting: str) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in setting.split(",") if name.strip())
 
 
-class Guard:
-    """ASGI middleware: refuses foreign hosts (421) and foreign origins (403); adds the security headers."""
+def networks(setting: str) -> tuple[Network, ...]:
+    """The addresses and networks of CITYWATCH_TRUSTED_PROXIES. Raises ValueError."""
+    return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in setting.split(",") if text.strip())
 
-    def __init__(self, app: ASGIApp, listed: frozenset[str] = frozenset()) -> None:
+
+class Guard:
+    """ASGI middleware: believes trusted proxies, refuses foreign hosts (421) and origins (403), adds the headers."""
+
+    def __init__(self, app: ASGIApp, listed: frozenset[str] = frozenset(), proxies: tuple[Network, ...] = ()) -> None:
         self._app = app
         self._listed = listed
+        self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        self._believe(scope)
         refusal = self._refusal(scope)
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send) if scope["type"] == "http" else send)
+            await self._app(scope, receive, _with_headers(scope, send) if scope["type"] == "http" else send)
         elif scope["type"] == "http":
-            await error_response(*refusal)(scope, receive, _with_headers(send))
+            await error_response(*refusal)(scope, receive, _with_headers(scope, send))
         else:
             metrics.SOCKET_REFUSED.labels(refusal[1]).inc()
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+
+    def _believe(self, scope: Scope) -> None:
+        """Takes scheme and client from X-Forwarded-…, as far as it was trusted proxies that wrote them."""
+        client = scope.get("client")
+        if client is None or not self._trusts(client[0]):
+            return
+        headers = Headers(scope=scope)
+        hops = [hop.strip() for value in headers.getlist("x-forwarded-for") for hop in value.split(",") if hop.strip()]
+        for hop in reversed(hops):
+            if not _is_address(hop):
+                break
+            client = (hop, 0)
+            if not self._trusts(hop):
+                break
+        scope["client"] = client
+        if headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower() == "https":
+            scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
+
+    def _trusts(self, host: str) -> bool:
+        return _is_address(host) and any(ipaddress.ip_address(host) in network for network in self._proxies)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         headers = Headers(scope=scope)
@@ -100,6 +138,14 @@ class Guard:
         if origin is not None and crossing and _origin_host(origin) != host.lower():
             return 403, "wrong_origin", "Pages of another origin may not speak to this server."
         return None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _origin_host(origin: str) -> str:
@@ -118,12 +164,16 @@ def _name(host: str) -> str:
     return host.rpartition(":")[0] if host.count(":") == 1 else host
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(scope: Scope, send: Send) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS:
                 headers.setdefault(name, value)
+            if scope["scheme"] == "https":
+                headers.setdefault(*HSTS)
+            if scope["path"].startswith(PERSONAL):
+                headers.setdefault("Cache-Control", "no-store")
         await send(message)
 
     return with_headers

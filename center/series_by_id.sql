@@ -1,4 +1,4 @@
-SELECT s.id, a.sector, a.name AS asset, s.metric, s.unit
+SELECT s.id, a.sector, a.name AS asset, a.zone, s.metric, s.unit
   FROM series s
   JOIN asset a ON a.id = s.asset_id
  WHERE s.id = ANY ($1::integer[])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -12,6 +13,7 @@ import uvicorn
 from center import frames
 from center.app import create_app
 from center.service import Center
+from center.sign_in import is_this_machine
 from center.wire import ScreenProtocol
 from city.clock import SystemClock
 from city.settings import Settings
@@ -44,6 +46,7 @@ async def run(
 
     Raises OSError if the address cannot be listened on, CityError if the city's files are wrong.
     """
+    _refuse_open_door(settings)
     center = await Center.open(settings, SystemClock())
     try:
         listener = _listen(settings.center_host, settings.center_port)
@@ -61,6 +64,7 @@ async def run(
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # center.security believes those that were named
             server_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=DRAIN_S,
@@ -83,6 +87,13 @@ async def run(
     finally:
         listener.close()
         await center.close()
+
+
+def _refuse_open_door(settings: Settings) -> None:
+    """Without sign-in whoever reaches the center may do everything, so nobody else must reach it."""
+    if settings.sign_in == "off" and not is_this_machine(settings.center_host):
+        sentence = "sign-in is off (CITYWATCH_SIGN_IN), and then the center listens on a loopback address only"
+        raise PermissionError(errno.EACCES, sentence)
 
 
 def _listen(host: str, port: int) -> socket.socket:

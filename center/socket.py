@@ -1,18 +1,23 @@
 """One WebSocket connection, from hello to goodbye: hears requests, lets the hub answer."""
 
 import asyncio
+import contextlib
 from typing import Any, Final, Protocol, cast
 
 import asyncpg
 import structlog
+from msgspec import structs
 from starlette.websockets import WebSocket
 
+from access.policy import Denied, Principal, narrowed, require
 from center import frames, history
 from center.channels import CATCH_UP
 from center.client import Client, Wire
 from center.hub import Hub
-from center.protocol import Listener, Painted, ProtocolError, Subscribe, Unsubscribe
+from center.protocol import EVERYTHING, Channel, Filter, Listener, Painted, ProtocolError, Subscribe, Unsubscribe
 from center.screens import Screens
+from center.sign_in import Caller, SignIn
+from center.watch import CHANGED, SIGNED_OUT, Watch
 from center.wire import WIRE
 from city import metrics
 from city.clock import Clock
@@ -21,10 +26,19 @@ from city.timestamps import format_time
 
 MAX_CLIENTS: Final = 10_000
 LATER: Final = 1013
+ENDED: Final = {
+    "signed_out": "The session is over; sign in again.",
+    "rights_changed": "Role or scope have changed; connect again.",
+}
 LOAD_S: Final = 5.0
 POLICY: Final = 1008
 CATCH_UPS: Final = 4
 """Clients that may read history from the database at the same time; the others wait in line."""
+
+CONNECT: Final = "city.read"
+"""The permission to be connected at all, and to say what was painted."""
+CHANNELS: Final[dict[Channel, str]] = {"alerts": "alerts.read", "live": "readings.read", "city": "city.read"}
+"""The permission to subscribe to each channel."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +61,8 @@ class Socket:
         screens: Screens,
         clock: Clock,
         loaded: asyncio.Event,
+        sign_in: SignIn,
+        watch: Watch,
         *,
         sectors: frozenset[str],
         zones: frozenset[str],
@@ -56,6 +72,8 @@ class Socket:
         self._screens = screens
         self._clock = clock
         self._loaded = loaded
+        self._sign_in = sign_in
+        self._watch = watch
         self._sectors = sectors
         self._zones = zones
         self._catching_up = asyncio.Semaphore(CATCH_UPS)
@@ -69,6 +87,9 @@ class Socket:
             metrics.SOCKET_REFUSED.labels("too_many").inc()
             await websocket.close(LATER, "too many connections")
             return
+        caller = await self._caller(websocket)
+        if caller is None:
+            return
         if not await self._is_loaded():
             metrics.SOCKET_REFUSED.labels("not_loaded").inc()
             await websocket.close(LATER, "the database has not answered yet")
@@ -78,13 +99,39 @@ class Socket:
         wire.on_ready = lambda: self._hub.resume(client)
         self._hub.attach(client, format_time(self._clock.now_us()))
         metrics.CLIENTS.inc()
+
+        async def close(code: int, reason: str) -> None:
+            self._hub.detach(client)
+            wire.write(frames.error(reason, ENDED[reason]))
+            with contextlib.suppress(RuntimeError):  # it is closing already
+                await websocket.close(code, reason)
+
         try:
-            await self._converse(websocket, wire, client)
+            with self._watch.over(caller, close):
+                await self._converse(websocket, wire, client, caller.principal)
         finally:
             wire.on_ready = None
             self._hub.detach(client)
             self._screens.gone(client.name, client.address)
             metrics.CLIENTS.dec()
+
+    async def _caller(self, websocket: WebSocket) -> Caller | None:
+        """Who connects; None if they may not, and were told so."""
+        try:
+            caller = await self._sign_in.who(websocket)
+            require(caller.principal, CONNECT)
+        except STORE_ERRORS as lost:
+            log.warning("rights_unknown", error=f"{type(lost).__name__}: {lost}")
+            metrics.SOCKET_REFUSED.labels("not_loaded").inc()
+            await websocket.close(LATER, "the database does not answer")
+        except Denied as denied:
+            nobody = denied.code == "sign_in_required"
+            metrics.SOCKET_REFUSED.labels("sign_in_required" if nobody else "not_allowed").inc()
+            cast(ScreenWire, websocket.scope["extensions"][WIRE]).write(frames.error(denied.code, denied.sentence))
+            await websocket.close(SIGNED_OUT if nobody else CHANGED, denied.code)
+        else:
+            return caller
+        return None
 
     async def _is_loaded(self) -> bool:
         """Waits a moment for the first look at the database; before it there is nothing true to say."""
@@ -100,7 +147,7 @@ class Socket:
         host, port = websocket.client or ("unknown", 0)
         return Client(wire, f"{host}:{port}", f"screen-{self._number}")
 
-    async def _converse(self, websocket: WebSocket, wire: ScreenWire, client: Client) -> None:
+    async def _converse(self, websocket: WebSocket, wire: ScreenWire, client: Client, who: Principal) -> None:
         listener = Listener(self._sectors, self._zones, now=self._clock.monotonic())
         while True:
             message = await websocket.receive()
@@ -119,7 +166,11 @@ class Socket:
                 continue
             match request:
                 case Subscribe():
-                    await self._subscribe(client, request)
+                    try:
+                        await self._subscribe(client, _within(who, request))
+                    except Denied as denied:
+                        metrics.SOCKET_ERRORS.labels(denied.code).inc()
+                        wire.write(frames.error(denied.code, denied.sentence))
                 case Unsubscribe():
                     self._hub.unsubscribe(client, request)
                 case Painted(seq=seq, screen=screen):
@@ -147,3 +198,11 @@ class Socket:
         except STORE_ERRORS as lost:
             log.warning("history_unavailable", error=f"{type(lost).__name__}: {lost}")
             return None
+
+
+def _within(who: Principal, request: Subscribe) -> Subscribe:
+    """The request with what was asked for cut down to the principal's scope. Raises Denied."""
+    require(who, CHANNELS[request.channel])
+    wanted = request.filter or EVERYTHING
+    within = Filter(narrowed(who.sectors, wanted.sectors, "sectors"), narrowed(who.zones, wanted.zones, "zones"))
+    return structs.replace(request, filter=within)

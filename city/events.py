@@ -71,6 +71,7 @@ Reason = Literal[
     "bad_batch",
     "bad_report",
     "unstorable",
+    "not_allowed",
 ]
 """Every reason a dead letter may carry; they are metric labels and never change their meaning."""
 

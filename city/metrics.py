@@ -128,9 +128,18 @@ FOLLOW_SEQ = Gauge("citywatch_follow_seq", "Newest seq of history that this proc
 SCREENS = Gauge("citywatch_screens", "Screens that tell what they painted; silent: a hung one, or gone", ["state"])
 SOCKET_REFUSED = Counter(
     "citywatch_socket_refused_total",
-    "WebSocket connections refused: too_many, not_loaded, wrong_host, wrong_origin",
+    "WebSocket connections refused: too_many, not_loaded, wrong_host, wrong_origin, sign_in_required, not_allowed",
     ["reason"],
 )
+SOCKET_ENDED = Counter(
+    "citywatch_socket_ended_total", "Open WebSocket connections ended: signed_out, rights_changed", ["reason"]
+)
+SIGN_INS = Counter(
+    "citywatch_sign_ins_total",
+    "Sign-ins by way (local, oidc, pairing, link) and outcome: done, refused, locked, too_many",
+    ["way", "outcome"],
+)
+DENIED = Counter("citywatch_denied_total", "Requests denied: sign_in_required, not_allowed, out_of_scope, …", ["code"])
 SOCKET_ERRORS = Counter(
     "citywatch_socket_errors_total", "Messages of clients that were answered by an error, by its code", ["code"]
 )

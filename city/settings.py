@@ -31,6 +31,24 @@ class Settings(BaseSettings):
     center_host: str = "127.0.0.1"
     center_port: int = Field(8700, ge=0, le=65535)
     center_hosts: str = Field("", description="names with dots that browsers may call the center by, comma separated")
+    sign_in: Literal["required", "off"] = Field(
+        "required", description="off: whoever reaches the center is an admin; only while it listens on loopback"
+    )
+    session_hours: float = Field(12, gt=0, le=720, description="how long a person stays signed in at most")
+    session_idle_minutes: float = Field(30, ge=2, description="without a request or an open WebSocket for so long")
+    trusted_proxies: str = Field(
+        "", description="addresses and networks whose X-Forwarded-For and -Proto count, comma separated"
+    )
+    public_url: str = Field(
+        "", description="how browsers call the center, such as https://watch.city.example; needed for OpenID Connect"
+    )
+    oidc_issuer: str = Field("", description="an OpenID Connect provider's issuer; empty: local accounts only")
+    oidc_client_id: str = ""
+    oidc_client_secret: str = Field("", repr=False)
+    oidc_title: str = Field("OpenID Connect", description="what the button of this sign-in says")
+    oidc_role_claim: str = Field("groups", description="the claim that names a person's groups")
+    oidc_sectors_claim: str = Field("", description="the claim that names a person's sectors; empty: all")
+    oidc_roles: str = Field("", description="group=role pairs, comma separated: citywatch-admins=admin,…")
     door_patience_s: float = Field(
         5.0, gt=0, description="how long a publisher over HTTP waits for the brokers before its event is unknown"
     )

@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True):
     source: str | None = None
     since: datetime | None = None
     waiting: bool = False
+    topics: list[str] | None = None
     before: int | None = None
     limit: int = 50
 
@@ -56,7 +57,7 @@ class CantReplayError(Exception):
 async def find(pool: asyncpg.Pool, wanted: Wanted) -> list[Letter]:
     """Letters that match, newest first."""
     w = wanted
-    rows = await pool.fetch(_FIND, w.reason, w.topic, w.source, w.since, w.waiting, w.before, w.limit)
+    rows = await pool.fetch(_FIND, w.reason, w.topic, w.source, w.since, w.waiting, w.before, w.limit, w.topics)
     return [_letter(row) for row in rows]
 
 

@@ -131,13 +131,14 @@ def broker(fresh_broker: str) -> str:
 
 @pytest.fixture
 def settings(database: str, fresh_broker: str) -> Settings:
-    """Settings of a service on this test's database and broker; ports are chosen by the system."""
+    """Settings of a service on this test's database and broker, without sign-in; ports are chosen by the system."""
     return Settings(
         database_dsn=database,
         store="timescale" if TIMESCALE_DSN else "plain",
         kafka_bootstrap=fresh_broker,
         broker="embedded" if BROKER == "embedded" else "kafka",
         center_port=0,
+        sign_in="off",
         log_format="console",
         _env_file=None,
     )

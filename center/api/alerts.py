@@ -4,33 +4,37 @@ import uuid
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from access.policy import Principal, require
 from alerts import store
 from alerts.lifecycle import IllegalAct
 from center.api.common import (
-    PLAIN,
     Bilingual,
     CenterOf,
+    DateTime,
     Instant,
     Limit,
     SectorName,
     ZoneCode,
     answers,
+    in_view,
     instant,
     json_answer,
-    known_sector,
-    known_zone,
+    view,
 )
+from center.book import read_head
 from center.errors import ApiError, errors, not_found
-from center.security import is_loopback
+from center.permit import ActorOf, Permit, resources
 from center.service import Center
 from city.database import load_sql
 from city.timestamps import format_time, to_datetime
 
-router = APIRouter(prefix="/alerts", tags=["alerts"])
+router = resources("/alerts", tag="alerts")
+MayRead = Annotated[Principal, Depends(Permit("alerts.read"))]
+MayAct = Annotated[Principal, Depends(Permit("alerts.act"))]
 PAGE: Final = load_sql("center", "alerts_page.sql")
 POSITION: Final = load_sql("center", "alert_position.sql")
 
@@ -38,7 +42,6 @@ Severity = Literal["info", "warning", "critical", "emergency"]
 AlertState = Literal[
     "unacknowledged", "acknowledged", "returned_unacknowledged", "normal", "shelved", "suppressed", "out_of_service"
 ]
-DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Alert(BaseModel):
@@ -114,15 +117,10 @@ class History(BaseModel):
     transitions: list[Transition]
 
 
-class By(BaseModel):
-    """Who acts."""
-
-    by: str = Field(min_length=1, max_length=100, pattern=PLAIN, description="The operator's name")
-
-
 @router.get("", summary="Alerts", responses={**answers(Alerts), **errors(404, 422, 503)})
 async def alerts(
     center: CenterOf,
+    who: MayRead,
     state: Annotated[Literal["open", "all"], Query(description="`open`: everything that is not normal")] = "open",
     sector: SectorName = None,
     zone: ZoneCode = None,
@@ -133,17 +131,19 @@ async def alerts(
     cursor: uuid.UUID | None = None,
 ) -> Response:
     """Alerts raised in a time range `[from, to)`, newest first."""
+    wanted = view(center, who, sector, zone)
     rows = await center.pool.fetch(
         PAGE,
         None if cursor is None else await center.pool.fetchval(POSITION, cursor),
         cursor,
-        known_sector(center, sector),
-        known_zone(center, zone),
+        wanted.sectors,
+        zone,
         severity,
         state == "open",
         None if since is None else to_datetime(instant(since, "from")),
         None if until is None else to_datetime(instant(until, "to")),
         limit + 1,
+        wanted.zones,
     )
     page = rows[:limit]
     found = [_with_now(center, row["body"]) for row in page]
@@ -151,20 +151,16 @@ async def alerts(
 
 
 @router.get("/{alert_id}", summary="One alert", responses={**answers(AlertNow), **errors(404, 422, 503)})
-async def alert(center: CenterOf, alert_id: uuid.UUID) -> Response:
+async def alert(center: CenterOf, who: MayRead, alert_id: uuid.UUID) -> Response:
     """The alert as it stands, and what its series measures now."""
-    try:
-        return json_answer(_with_now(center, await store.alert(center.pool, alert_id)))
-    except store.UnknownAlert as unknown:
-        raise not_found(f"alert {alert_id}") from unknown
+    return json_answer(_with_now(center, await _seen(center, who, alert_id)))
 
 
 @router.get("/{alert_id}/history", summary="Its history", responses={**answers(History), **errors(404, 422, 503)})
-async def history(center: CenterOf, alert_id: uuid.UUID) -> Response:
+async def history(center: CenterOf, who: MayRead, alert_id: uuid.UUID) -> Response:
     """Every transition of the alert, in order."""
+    await _seen(center, who, alert_id)
     rows = await store.alert_history(center.pool, alert_id)
-    if not rows:
-        raise not_found(f"alert {alert_id}")
     transitions = [
         {"seq": row.seq, "kind": row.kind, "at": row.at, "actor": row.actor, "alert": msgspec.Raw(row.body.encode())}
         for row in rows
@@ -175,15 +171,14 @@ async def history(center: CenterOf, alert_id: uuid.UUID) -> Response:
 @router.post(
     "/{alert_id}/acknowledge",
     summary="Acknowledge: it was seen",
-    responses={**answers(Alert), **errors(400, 403, 404, 409, 422, 503)},
+    responses={**answers(Alert), **errors(403, 404, 409, 422, 503)},
 )
-async def acknowledge(center: CenterOf, request: Request, alert_id: uuid.UUID, act: By) -> Response:
-    """Says that a person has seen the alert. Until there is sign-in, only from the machine itself."""
-    if request.client is None or not is_loopback(request.client.host):
-        sentence = "Until there is sign-in, alerts are acknowledged from the server's own machine."
-        raise ApiError(403, "local_only", sentence)
+async def acknowledge(center: CenterOf, who: MayAct, actor: ActorOf, alert_id: uuid.UUID) -> Response:
+    """Says that the person who is signed in has seen the alert."""
+    head = read_head(await _seen(center, who, alert_id))
+    require(who, "alerts.act", sector=head.sector, zone=head.zone)
     try:
-        done = await store.acknowledge(center.pool, alert_id, act.by)
+        done = await store.acknowledge(center.pool, alert_id, actor)
     except store.UnknownAlert as unknown:
         raise not_found(f"alert {alert_id}") from unknown
     except IllegalAct as illegal:
@@ -191,7 +186,19 @@ async def acknowledge(center: CenterOf, request: Request, alert_id: uuid.UUID, a
     return json_answer(msgspec.Raw(done.body.encode()))
 
 
-def _with_now(center: Center, body: str) -> dict[str, Any]:
+async def _seen(center: Center, who: Principal, alert_id: uuid.UUID) -> bytes:
+    """An alert's JSON, if it is in the scope of who asks. Raises ApiError 404 as if there were none."""
+    try:
+        body = (await store.alert(center.pool, alert_id)).encode()
+    except store.UnknownAlert as unknown:
+        raise not_found(f"alert {alert_id}") from unknown
+    head = read_head(body)
+    if not in_view(who, head.sector, head.zone, placeless=True):
+        raise not_found(f"alert {alert_id}")
+    return body
+
+
+def _with_now(center: Center, body: str | bytes) -> dict[str, Any]:
     """An alert's JSON and the newest reading of its series, from memory."""
     alert: dict[str, Any] = msgspec.json.decode(body)
     newest = center.latest.newest(alert["sector"], alert["asset"], alert["metric"])

@@ -3,14 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from center.api.common import PLAIN, CenterOf, Cursor, Limit, SectorName, ZoneCode, known_sector, known_zone
+from access.policy import Principal
+from center.api.common import PLAIN, CenterOf, Cursor, Limit, SectorName, ZoneCode, view
 from center.errors import errors
+from center.permit import Permit, resources
 from city.database import load_sql
 
-router = APIRouter(tags=["readings"])
+router = resources(tag="readings")
 PAGE: Final = load_sql("center", "assets_page.sql")
 
 
@@ -37,6 +39,7 @@ class Assets(BaseModel):
 @router.get("/assets", summary="Assets", responses=errors(404, 422, 503))
 async def assets(
     center: CenterOf,
+    who: Annotated[Principal, Depends(Permit("readings.read"))],
     sector: SectorName = None,
     zone: ZoneCode = None,
     name: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="Part of the name")] = None,
@@ -45,7 +48,7 @@ async def assets(
 ) -> Assets:
     """Assets in the order in which they were first seen."""
     part = None if name is None else name.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    where = (cursor or 0, known_sector(center, sector), known_zone(center, zone), part, limit + 1)
+    where = (cursor or 0, *view(center, who, sector, zone), part, limit + 1)
     rows = await center.pool.fetch(PAGE, *where)
     page = [
         Asset(

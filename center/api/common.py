@@ -1,13 +1,15 @@
 """What the resources share: the center behind them, parameters, pages, instants."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import Depends, Path, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from access.policy import Principal, narrowed
 from center.errors import ApiError
 from center.service import Center
 from city.timestamps import from_datetime, parse_time
@@ -45,6 +47,58 @@ class Bilingual(BaseModel):
     en: str
 
 
+class Strict(BaseModel):
+    """A body that has the fields of its model and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+Sectors = Annotated[list[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]], Field(max_length=100)]
+Zones = Annotated[list[Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,40}$")]], Field(max_length=500)]
+Name = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$")
+]
+DateTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class View(NamedTuple):
+    """What a list may show: sectors and zones, None for all of them."""
+
+    sectors: list[str] | None
+    zones: list[str] | None
+
+
+def view(center: Center, principal: Principal, sector: str | None, zone: str | None) -> View:
+    """What was asked for within the principal's scope.
+
+    Raises:
+        ApiError: 404 for a sector or zone that there is not.
+        Denied: out_of_scope.
+    """
+    known_sector(center, sector)
+    known_zone(center, zone)
+    sectors = narrowed(principal.sectors, frozenset() if sector is None else frozenset({sector}), "sectors")
+    zones = narrowed(principal.zones, frozenset() if zone is None else frozenset({zone}), "zones")
+    return View(sorted(sectors) or None, sorted(zones) or None)
+
+
+def in_view(principal: Principal, sector: str, zone: str | None, *, placeless: bool) -> bool:
+    """Whether a single thing lies in the principal's scope; `placeless`: what has no zone is shown to every zone."""
+    if principal.sectors and sector not in principal.sectors:
+        return False
+    return not principal.zones or (placeless if zone is None else zone in principal.zones)
+
+
+def known_scope(center: Center, sectors: Collection[str], zones: Collection[str]) -> None:
+    """Raises ApiError 422 if a sector or zone of a body does not exist."""
+    for sector in sectors:
+        if sector not in center.catalogue.sectors:
+            raise ApiError(422, "unknown_sector", f"No sector is called {sector!r}; see /api/v1/sectors.")
+    for zone in zones:
+        if zone not in center.zones.zones:
+            raise ApiError(422, "unknown_zone", f"No zone has the code {zone!r}; see /api/v1/zones.")
+
+
 def instant(text: str, name: str) -> int:
     """Microseconds of an RFC 3339 parameter; what lies before 1900 counts as 1900. Raises ApiError 422."""
     try:
@@ -73,11 +127,11 @@ def known_zone(center: Center, code: str | None) -> str | None:
     return code
 
 
-def json_answer(content: Any) -> Response:
+def json_answer(content: Any, status: int = 200) -> Response:
     """An answer that is encoded once, past the framework; its model stands in the route's `responses`."""
-    return Response(encode(content), media_type="application/json")
+    return Response(encode(content), status, media_type="application/json")
 
 
-def answers(model: type[BaseModel], description: str = "OK") -> dict[int | str, dict[str, Any]]:
+def answers(model: type[BaseModel], description: str = "OK", status: int = 200) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a route that returns `json_answer`."""
-    return {200: {"model": model, "description": description}}
+    return {status: {"model": model, "description": description}}

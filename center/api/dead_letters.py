@@ -4,15 +4,19 @@ import base64
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
+from access.policy import Principal
 from center.api.common import CenterOf, Cursor, Id, Limit
 from center.errors import errors, not_found
+from center.permit import Permit, resources
 from city.events import Reason
+from city.kafka import topic_for
 from ingest import dead_letters as letters
 
-router = APIRouter(prefix="/dead-letters", tags=["operation"])
+router = resources("/dead-letters", tag="operation")
+May = Annotated[Principal, Depends(Permit("dead_letters.read"))]
 
 
 class DeadLetter(BaseModel):
@@ -22,7 +26,7 @@ class DeadLetter(BaseModel):
     source: str = Field(description="kafka or http")
     reason: str
     detail: str = Field(description="Names field, value and fix")
-    topic: str | None
+    topic: str | None = Field(description="Where it was, or where it would have gone had it been taken over HTTP")
     partition: int | None
     first_offset: int | None
     next_offset: int | None
@@ -57,6 +61,7 @@ class WholeLetter(DeadLetter):
 @router.get("", summary="Dead letters", responses=errors(422, 503))
 async def dead_letters(
     center: CenterOf,
+    who: May,
     reason: Reason | None = None,
     source: Literal["kafka", "http"] | None = None,
     waiting: Annotated[bool, Query(description="Only those that were not sent again")] = False,
@@ -64,17 +69,20 @@ async def dead_letters(
     cursor: Cursor = None,
 ) -> DeadLetters:
     """Refused events, newest first."""
-    wanted = letters.Wanted(reason=reason, source=source, waiting=waiting, before=cursor, limit=limit + 1)
+    wanted = letters.Wanted(
+        reason=reason, source=source, waiting=waiting, before=cursor, limit=limit + 1, topics=_topics(who)
+    )
     found = await letters.find(center.pool, wanted)
     page = [DeadLetter(**_fields(letter)) for letter in found[:limit]]
     return DeadLetters(dead_letters=page, next=page[-1].id if len(found) > limit else None)
 
 
 @router.get("/{letter_id}", summary="One dead letter", responses=errors(404, 422, 503))
-async def dead_letter(center: CenterOf, letter_id: Id) -> WholeLetter:
+async def dead_letter(center: CenterOf, who: May, letter_id: Id) -> WholeLetter:
     """A dead letter with its bytes and headers."""
     letter = await letters.get(center.pool, letter_id)
-    if letter is None:
+    topics = _topics(who)
+    if letter is None or (topics is not None and letter.topic not in topics):
         raise not_found(f"dead letter {letter_id}")
     return WholeLetter(
         **_fields(letter),
@@ -82,6 +90,11 @@ async def dead_letter(center: CenterOf, letter_id: Id) -> WholeLetter:
         raw=_base64(letter.raw),
         headers=[Header(name=name, content=base64.b64encode(content).decode()) for name, content in letter.headers],
     )
+
+
+def _topics(who: Principal) -> list[str] | None:
+    """The topics whose letters may be seen; None: all. What names no sector is for those who may see all."""
+    return sorted(map(topic_for, who.sectors)) if who.sectors else None
 
 
 def _fields(letter: letters.Letter) -> dict[str, Any]:

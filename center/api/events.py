@@ -6,20 +6,23 @@ and it is safe to send again.
 """
 
 import asyncio
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
+from access.policy import Principal
 from center.api.common import CenterOf
 from center.door import Accepted, Busy, Event, Outcome, Room, Unknown
 from center.errors import RETRY_AFTER_S, ApiError, ErrorDetail, errors
+from center.permit import Permit, resources
 from center.service import Center
 from city.events import MAX_EVENT_BYTES, Refusal
 
-router = APIRouter(tags=["events"])
+router = resources(tag="events")
+May = Annotated[Principal, Depends(Permit("events.publish"))]
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -115,11 +118,11 @@ BINARY_HEADERS: Final[list[dict[str, Any]]] = [
     },
     openapi_extra={"requestBody": BODY, "parameters": BINARY_HEADERS},
 )
-async def events(center: CenterOf, request: Request) -> JSONResponse:
-    """One CloudEvent, or a batch of them."""
+async def events(center: CenterOf, who: May, request: Request) -> JSONResponse:
+    """One CloudEvent, or a batch of them. With a key, only of the key's sectors; others are refused (`not_allowed`)."""
     try:
         with center.door.room() as room:
-            return await _take(center, *await _read(request, room))
+            return await _take(center, who, *await _read(request, room))
     except Busy as busy:
         sentence = "Too many events are in hand; nothing of this request was stored."
         raise ApiError(429, "too_many_requests", sentence, retry_after_s=RETRY_AFTER_S) from busy
@@ -175,8 +178,8 @@ def _binary(request: Request) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, value) for name, value in kept if name.startswith("ce-") or name == "content-type")
 
 
-async def _take(center: Center, events: list[Event], batch: bool) -> JSONResponse:
-    outcomes = await center.door.take(events)
+async def _take(center: Center, who: Principal, events: list[Event], batch: bool) -> JSONResponse:
+    outcomes = await center.door.take(events, who)
     unknown = [outcome for outcome in outcomes if isinstance(outcome, Unknown)]
     if unknown:
         raise ApiError(503, "unknown", f"{UNKNOWN} ({unknown[0].detail})", retry_after_s=RETRY_AFTER_S)

@@ -3,15 +3,17 @@
 import asyncio
 from typing import Final, Literal
 
-from fastapi import APIRouter
+from fastapi import Depends
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from center.api.common import CenterOf, answers
+from center.permit import Permit, resources
 from city.database import STORE_ERRORS
 from city.timestamps import format_time
 
-router = APIRouter(tags=["operation"])
+router = resources(tag="operation")
+MAY: Final = [Depends(Permit("public"))]
 PROBE: Final = "SELECT 1"
 PROBE_S: Final = 2.0
 
@@ -32,7 +34,7 @@ class Ready(BaseModel):
     alerts: bool = Field(description="The alert history is followed to its end")
 
 
-@router.get("/health", summary="Liveness")
+@router.get("/health", summary="Liveness", dependencies=MAY)
 async def health(center: CenterOf) -> Health:
     """The process answers; nothing else is looked at."""
     return Health(status="ok", server_time=format_time(center.clock.now_us()))
@@ -41,6 +43,7 @@ async def health(center: CenterOf) -> Health:
 @router.get(
     "/ready",
     summary="Readiness",
+    dependencies=MAY,
     responses={**answers(Ready, "Ready"), 503: {"model": Ready, "description": "Not ready: see what is false"}},
 )
 async def ready(center: CenterOf) -> Response:

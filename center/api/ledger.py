@@ -1,15 +1,18 @@
 """GET /api/v1/ledger: what became of every offset of every partition."""
 
 from datetime import datetime
+from typing import Final
 
-from fastapi import APIRouter
+from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf
 from center.errors import errors
+from center.permit import Permit, resources
 from ingest import ledger as books
 
-router = APIRouter(tags=["operation"])
+router = resources(tag="operation")
+MAY: Final = [Depends(Permit("ledger.read"))]
 
 
 class Book(BaseModel):
@@ -43,7 +46,7 @@ class Ledger(BaseModel):
     partitions: list[Book]
 
 
-@router.get("/ledger", summary="The books of ingest", responses=errors(503))
+@router.get("/ledger", summary="The books of ingest", dependencies=MAY, responses=errors(503))
 async def ledger(center: CenterOf) -> Ledger:
     """Every partition's books as of now; `citywatch ledger --verify` compares them with the broker."""
     all_books = await books.books(center.pool)

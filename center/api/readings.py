@@ -2,17 +2,19 @@
 
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from center.api.common import MAX_INT, CenterOf, Instant, answers, instant, json_answer
+from access.policy import Principal
+from center.api.common import MAX_INT, CenterOf, Instant, answers, in_view, instant, json_answer
 from center.errors import errors, not_found
+from center.permit import Permit, resources
 from city.database import load_sql
 from city.readings import History, history
 from city.timestamps import format_time
 
-router = APIRouter(tags=["readings"])
+router = resources(tag="readings")
 SERIES: Final = load_sql("center", "series_by_id.sql")
 DAY_US: Final = 86_400_000_000
 EARLIEST_US: Final = -2_208_988_800_000_000
@@ -45,6 +47,7 @@ class Readings(BaseModel):
 @router.get("/readings", summary="History of series", responses={**answers(Readings), **errors(404, 422, 503)})
 async def readings(
     center: CenterOf,
+    who: Annotated[Principal, Depends(Permit("readings.read"))],
     series: Annotated[
         list[Annotated[int, Field(ge=1, le=MAX_INT)]],
         Query(min_length=1, max_length=20, description="Ids of series; repeat the parameter for more than one"),
@@ -61,7 +64,8 @@ async def readings(
     start = max(EARLIEST_US, end - DAY_US if since is None else instant(since, "from"))
     ids = sorted(set(series))
     async with center.pool.acquire() as connection:
-        known = {row["id"]: row for row in await connection.fetch(SERIES, ids)}
+        rows = await connection.fetch(SERIES, ids)
+        known = {row["id"]: row for row in rows if in_view(who, row["sector"], row["zone"], placeless=False)}
         if missing := [one for one in ids if one not in known]:
             raise not_found(f"series {missing[0]}")
         found = await history(connection, ids, start, end, points) if start < end else History("raw", 0, {})

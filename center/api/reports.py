@@ -2,10 +2,11 @@
 
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from access.policy import Principal
 from center.api.common import (
     Bilingual,
     CenterOf,
@@ -17,15 +18,15 @@ from center.api.common import (
     answers,
     instant,
     json_answer,
-    known_sector,
-    known_zone,
+    view,
 )
 from center.errors import errors
+from center.permit import Permit, resources
 from center.reports import read_report
 from city.database import load_sql
 from city.timestamps import to_datetime
 
-router = APIRouter(tags=["reports"])
+router = resources(tag="reports")
 PAGE: Final = load_sql("center", "reports_page.sql")
 POSITION: Final = load_sql("center", "report_position.sql")
 
@@ -58,6 +59,7 @@ class Reports(BaseModel):
 @router.get("/reports", summary="Reports", responses={**answers(Reports), **errors(404, 422, 503)})
 async def reports(
     center: CenterOf,
+    who: Annotated[Principal, Depends(Permit("reports.read"))],
     sector: SectorName = None,
     zone: ZoneCode = None,
     status: Literal["open", "closed"] | None = None,
@@ -72,8 +74,7 @@ async def reports(
         PAGE,
         position,
         cursor,
-        known_sector(center, sector),
-        known_zone(center, zone),
+        *view(center, who, sector, zone),
         status,
         None if since is None else to_datetime(instant(since, "from")),
         None if until is None else to_datetime(instant(until, "to")),

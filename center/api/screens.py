@@ -1,14 +1,16 @@
 """GET /api/v1/screens: walls that report what they painted."""
 
-from typing import Literal
+from typing import Final, Literal
 
-from fastapi import APIRouter
+from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf
+from center.permit import Permit, resources
 from city.timestamps import format_time
 
-router = APIRouter(tags=["operation"])
+router = resources(tag="operation")
+MAY: Final = [Depends(Permit("screens.read"))]
 
 
 class ScreenOut(BaseModel):
@@ -29,7 +31,7 @@ class Screens(BaseModel):
     screens: list[ScreenOut]
 
 
-@router.get("/screens", summary="Screens and whether they paint")
+@router.get("/screens", summary="Screens and whether they paint", dependencies=MAY)
 async def screens(center: CenterOf) -> Screens:
     """Screens of this center instance."""
     now = center.clock.monotonic()

@@ -1,11 +1,15 @@
 """GET /api/v1/sectors: the catalogue."""
 
-from fastapi import APIRouter
+from typing import Final
+
+from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from center.api.common import Bilingual, CenterOf
+from center.permit import Permit, resources
 
-router = APIRouter(tags=["city"])
+router = resources(tag="city")
+MAY: Final = [Depends(Permit("city.read"))]
 
 
 class MetricOut(BaseModel):
@@ -44,7 +48,7 @@ class Sectors(BaseModel):
     sectors: list[SectorOut]
 
 
-@router.get("/sectors", summary="Sectors and their metrics")
+@router.get("/sectors", summary="Sectors and their metrics", dependencies=MAY)
 async def sectors(center: CenterOf) -> Sectors:
     """The catalogue: units, plausible ranges, cadences, labels."""
     catalogue = center.catalogue

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from center.api.common import PLAIN, CenterOf, Cursor, Limit, SectorName, ZoneCode, known_sector, known_zone
+from access.policy import Principal
+from center.api.common import PLAIN, CenterOf, Cursor, Limit, SectorName, ZoneCode, view
 from center.errors import errors
+from center.permit import Permit, resources
 from city.database import load_sql
 
-router = APIRouter(tags=["readings"])
+router = resources(tag="readings")
 PAGE: Final = load_sql("center", "series_page.sql")
 
 
@@ -35,6 +37,7 @@ class SeriesPage(BaseModel):
 @router.get("/series", summary="Series", responses=errors(404, 422, 503))
 async def series(
     center: CenterOf,
+    who: Annotated[Principal, Depends(Permit("readings.read"))],
     sector: SectorName = None,
     zone: ZoneCode = None,
     asset: Annotated[str | None, Query(max_length=200, pattern=PLAIN, description="The asset's whole name")] = None,
@@ -43,8 +46,6 @@ async def series(
     cursor: Cursor = None,
 ) -> SeriesPage:
     """Series in the order in which they were first seen."""
-    known_sector(center, sector)
-    known_zone(center, zone)
-    rows = await center.pool.fetch(PAGE, cursor or 0, sector, zone, asset, metric, limit + 1)
+    rows = await center.pool.fetch(PAGE, cursor or 0, *view(center, who, sector, zone), asset, metric, limit + 1)
     page = [Series(**dict(row)) for row in rows[:limit]]
     return SeriesPage(series=page, next=page[-1].id if len(rows) > limit else None)

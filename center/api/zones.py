@@ -2,13 +2,15 @@
 
 from typing import Any, Final
 
-from fastapi import APIRouter
+from fastapi import Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from center.api.common import Bilingual, CenterOf
+from center.permit import Permit, resources
 
-router = APIRouter(tags=["city"])
+router = resources(tag="city")
+MAY: Final = [Depends(Permit("city.read"))]
 
 
 class ZoneOut(BaseModel):
@@ -30,7 +32,7 @@ class Zones(BaseModel):
     zones: list[ZoneOut]
 
 
-@router.get("/zones", summary="Zones of the city")
+@router.get("/zones", summary="Zones of the city", dependencies=MAY)
 async def zones(center: CenterOf) -> Zones:
     """Code, names, centroid and neighbours of every zone."""
     zone_map = center.zones
@@ -75,6 +77,7 @@ GEOJSON: Final[dict[str, Any]] = {
 @router.get(
     "/zones.geojson",
     summary="Shapes of the zones",
+    dependencies=MAY,
     response_class=Response,
     responses={
         200: {
@@ -86,5 +89,5 @@ GEOJSON: Final[dict[str, Any]] = {
 async def zones_geojson(center: CenterOf) -> Response:
     """Every zone as a polygon."""
     return Response(
-        center.zones.geojson(), media_type="application/geo+json", headers={"Cache-Control": "public, max-age=300"}
+        center.zones.geojson(), media_type="application/geo+json", headers={"Cache-Control": "private, max-age=300"}
     )

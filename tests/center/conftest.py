@@ -17,6 +17,7 @@ from city.kafka import ensure_topics
 from city.sectors import Catalogue
 from city.settings import Settings
 from tests.center.builders import alert_body
+from tests.center.people import People
 
 RAISE = "SELECT alert_raise($1::timestamptz, $2::text::jsonb)"
 MOVE = "SELECT alert_move($1, $2, clock_timestamp(), $3, $4::text::jsonb)"
@@ -104,6 +105,21 @@ async def center(topics: Settings) -> AsyncIterator[Running]:
     async with running(topics) as one:
         await one.ready()
         yield one
+
+
+@pytest.fixture
+async def guarded(topics: Settings) -> AsyncIterator[Running]:
+    """A center that is ready and asks everybody to sign in."""
+    async with running(topics.model_copy(update={"sign_in": "required"})) as one:
+        await one.ready()
+        yield one
+
+
+@pytest.fixture
+async def people(database: str) -> AsyncIterator[People]:
+    """Makes accounts, sessions, keys and screens in the center's database."""
+    async with asyncpg.create_pool(database, min_size=1, max_size=2) as pool:
+        yield People(pool)
 
 
 @pytest.fixture
