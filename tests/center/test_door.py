@@ -19,7 +19,6 @@ from city.kafka import LogReader, open_log_reader, topic_for
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.center.conftest import Running, running
-from tests.conftest import BROKER
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -137,7 +136,7 @@ async def test_too_large_and_of_a_foreign_kind(http: httpx.AsyncClient) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test stops its own broker")
+@pytest.mark.only(broker="embedded")  # the test stops its own
 async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
     topics: Settings, embedded_broker: EmbeddedBroker
 ) -> None:
@@ -154,7 +153,7 @@ async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
             assert (await http.get("/api/v1/health")).status_code == 200
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test pauses its own broker")
+@pytest.mark.only(broker="embedded")  # the test pauses its own
 async def test_more_than_there_is_room_for_is_asked_to_come_again(
     topics: Settings, embedded_broker: EmbeddedBroker
 ) -> None:

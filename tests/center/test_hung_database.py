@@ -13,9 +13,8 @@ import pytest
 
 from center import follower
 from tests.center.conftest import Running, raise_alert
-from tests.conftest import TIMESCALE_DSN
 
-pytestmark = pytest.mark.skipif(bool(TIMESCALE_DSN), reason="the test pauses backends of its own server")
+pytestmark = pytest.mark.only(server="embedded")  # whose backends the test pauses
 
 BACKENDS = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = ANY ($1)"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,6 @@ from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.center.conftest import Listening, Running, raise_alert, running
-from tests.conftest import BROKER
 
 ASSET = "INSERT INTO asset (sector, name, zone, lon, lat) VALUES ($1, $2, $3, 106.7, 10.78) RETURNING id"
 SERIES = "INSERT INTO series (asset_id, metric, unit) VALUES ($1, $2, $3) RETURNING id"
@@ -63,6 +63,40 @@ async def test_what_the_database_has_comes_first_and_then_what_the_broker_says(
         assert delta["values"] == [[second, at // 1000, 4.0]]
 
 
+async def test_rows_that_are_no_readings_are_dropped_and_counted_and_the_rest_is_shown(
+    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection
+) -> None:
+    """Whoever may write to `city.live` can't end a center: numbers beyond every type, years beyond 9999, nonsense."""
+    series = await new_series(db, "VVK-1")
+    at = now_us()
+    good = f"[{series},{at},%s]"
+    wrong = (
+        f"[{series},99999999999999999999,1.0]",
+        f"[{series},9000000000000000000,1.0]",
+        f"[{series},{at},1e999]",
+        f"[99999999999999999999,{at},1.0]",
+        f"[0,{at},1.0]",
+        f"[{series},{at}]",
+        "7",
+    )
+    frames = [f"[{','.join((one, good % number))}]" for number, one in enumerate(wrong, 1)]
+    frames += ["{", "[" * 100_000, '"\\ud800"', "[NaN]"]
+    async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot")
+        for one in frames:
+            await producer.publish(LIVE, one.encode())
+        await frame(producer, (series, at + 1_000_000, 99.0))
+        seen: list[Any] = []
+        while not seen or seen[-1][2] != 99.0:
+            seen += (await client.next("delta", "live"))["values"]
+        assert seen[-1] == [series, (at + 1_000_000) // 1000, 99.0]
+        counted = re.search(r"^citywatch_live_unreadable_total (\S+)", (await http.get("/metrics")).text, re.MULTILINE)
+        assert counted is not None
+        assert float(counted[1]) >= len(frames)
+        assert (await http.get("/api/v1/ready")).status_code == 200
+
+
 async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.Connection) -> None:
     series = await new_series(db, "VVK-1")
     async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
@@ -80,7 +114,7 @@ async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.C
         assert len(values) < 40
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test restarts its own broker")
+@pytest.mark.only(broker="embedded")  # the test restarts its own
 async def test_a_broker_that_begins_anew_is_read_from_its_beginning(
     topics: Settings, embedded_broker: EmbeddedBroker, db: asyncpg.Connection
 ) -> None:

@@ -56,9 +56,8 @@ async def test_equal_before_and_after_the_rollup(store: Store) -> None:
     await assert_whole(store, series, times, values)
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what waits
 async def test_what_waits_for_the_rollup_is_shown(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what waits")
     series = await store.series()
     times, values = some_hours(1)
     await store.write(series, times, values)
@@ -215,9 +214,8 @@ async def test_backfill_of_years_is_summed_up(store: Store) -> None:
     await assert_whole(store, series, times, values)
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what is materialized
 async def test_rollup_that_lost_its_lease_writes_nothing(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what is materialized")
     series = await store.series()
     times, values = some_hours(1)
     await store.write(series, times, values)
@@ -229,9 +227,8 @@ async def test_rollup_that_lost_its_lease_writes_nothing(store: Store) -> None:
     assert await store.pool.fetchval("SELECT count(*) FROM rollup_dirty") == 1
 
 
+@pytest.mark.only(store="plain")  # one connection at a time
 async def test_uncommitted_readings_are_summed_up_when_they_commit(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("one connection at a time")
     series = await store.series()
     times, values = some_hours(1)
     writer = await asyncpg.connect(store.dsn)
@@ -247,10 +244,9 @@ async def test_uncommitted_readings_are_summed_up_when_they_commit(store: Store)
     await assert_whole(store, series, times[:1], values[:1])
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what changed
 async def test_any_order_of_writes_and_rollups_ends_in_the_same_aggregates(store: Store) -> None:
     """Seeded: batches of many ages, rollups between them as time goes on; the end is what the readings sum up to."""
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what changed")
     for seed in range(12):
         chance = random.Random(seed)
         ids = [await store.series(f"{seed}-{number}") for number in range(3)]
@@ -336,9 +332,8 @@ def test_a_live_batch_is_one_mark() -> None:
     assert dirty_marks(np.arange(5000), times, NOW_US) == ([None], [int(times.min())], [NOW_US])
 
 
+@pytest.mark.only(store="plain")  # what is materialized is TimescaleDB's own account
 async def test_job_works_until_cancelled_and_gives_its_lease_back(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("what is materialized is TimescaleDB's own account")
     series = await store.series()
     times, values = some_hours(1)
     await store.write(series, times, values)

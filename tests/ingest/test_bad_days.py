@@ -18,11 +18,10 @@ from citywatch.embedded.broker import EmbeddedBroker
 from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
 from ingest import ledger
 from ingest.worker import run
-from tests.conftest import BROKER
 from tests.ingest.conftest import City, event, now_us
 
 TRAFFIC = topic_for("traffic")
-embedded_only = pytest.mark.skipif(BROKER != "embedded", reason="about the embedded broker")
+embedded_only = pytest.mark.only(broker="embedded")
 
 
 def readings(first: int, count: int, *, start_us: int) -> list[bytes | None]:
