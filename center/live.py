@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as remote
 from aiokafka.structs import TopicPartition
 
 from center.latest import LatestValues, SeriesPlace
+from center.rows import Row, read_frame
+from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, load_sql
 from city.kafka import LIVE, BrokerUnavailable, LogReader, open_log_reader
@@ -31,9 +32,6 @@ SAME_LOG_S: Final = 2.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger(__name__)
-
-Row = tuple[int, int, float]
-_frame: Final = msgspec.json.Decoder(list[Row])
 
 
 class AnotherLog(Exception):
@@ -118,11 +116,14 @@ class LiveTail:
 
     async def _take(self, frames: Sequence[bytes | None]) -> None:
         rows: list[Row] = []
+        dropped = 0
         for frame in frames:
-            try:
-                rows += _frame.decode(frame or b"[]")
-            except msgspec.MsgspecError as wrong:
-                log.warning("live_frame_unreadable", error=str(wrong))
+            read, wrong = read_frame(frame or b"[]")
+            rows += read
+            dropped += wrong
+        if dropped:
+            metrics.LIVE_UNREADABLE.inc(dropped)
+            log.warning("live_rows_dropped", rows=dropped)
         if unknown := self._latest.unknown(row[0] for row in rows):
             await self._load_places(sorted(unknown))
         self._latest.offer(rows)

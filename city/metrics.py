@@ -78,6 +78,10 @@ TAKEOVER_SECONDS = Histogram(
 LEASE_HELD = Gauge("citywatch_lease_held", "1 while this process holds the lease", ["name"])
 LEASE_LOST = Counter("citywatch_lease_lost_total", "Leases lost to another owner or to time", ["name"])
 
+DATABASE_HANGS = Counter(
+    "citywatch_database_hangs_total", "Commands that the database did not answer in time; their sessions were ended"
+)
+
 # --- Alerts --------------------------------------------------------------------------------------------------------
 
 TRANSITIONS = Counter("citywatch_alert_transitions_total", "Alert transitions", ["sector", "kind", "severity"])
@@ -119,6 +123,7 @@ FRAME_BYTES = Counter("citywatch_frame_bytes_total", "Bytes of WebSocket frames 
 CONFLATED = Counter("citywatch_conflated_total", "Frames that stood for several because their client was slow")
 QUEUE_DROPS = Counter("citywatch_queue_drops_total", "Alert queues given up for a gap and a snapshot")
 GAPS = Counter("citywatch_gaps_total", "Gaps told to clients; cause is slow, epoch, too_old", ["channel", "cause"])
+LIVE_UNREADABLE = Counter("citywatch_live_unreadable_total", "Rows of city.live that were no readings, dropped")
 FOLLOW_SECONDS = Histogram(
     "citywatch_follow_seconds",
     "From a transition's commit until every client that keeps up was sent it",
