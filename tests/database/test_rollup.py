@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from city import metrics
+from city.clock import ManualClock
 from city.dirty import RECENT_US, dirty_marks
 from city.readings import history
 from city.rollup.plan import DAY, HOUR, MINUTE, Mark, Span, floor, merge, plan
@@ -335,13 +336,43 @@ def test_a_live_batch_is_one_mark() -> None:
 @pytest.mark.only(store="plain")  # what is materialized is TimescaleDB's own account
 async def test_job_works_until_cancelled_and_gives_its_lease_back(store: Store) -> None:
     series = await store.series()
-    times, values = some_hours(1)
+    now = await store.pool.fetchval("SELECT to_us(now())")
+    times, values = some_hours(1, end=now)
     await store.write(series, times, values)
     running = asyncio.create_task(store.rollup.run())
     async with asyncio.timeout(10):
-        while await store.pool.fetchval("SELECT rolled_before < from_us($1) FROM rollup_state", NOW_US - HOUR):
+        while await store.pool.fetchval("SELECT rolled_before < from_us($1) FROM rollup_state", now - HOUR):
             await asyncio.sleep(0.05)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await store.pool.fetchval("SELECT expires_at < now() FROM lease WHERE name = 'rollup'")
     await assert_whole(store, series, times, values)
+
+
+class _Ahead(ManualClock):
+    """A host whose clock is a year ahead; tells when the job rests."""
+
+    def __init__(self) -> None:
+        super().__init__(NOW_US + 365 * DAY)
+        self.resting = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.resting.set()
+        await super().sleep(seconds)
+
+
+@pytest.mark.only(store="plain")  # the job is the same, and there a few old readings are no chunk
+async def test_a_host_whose_clock_is_ahead_erases_nothing_before_its_time(store: Store) -> None:
+    series = await store.series()
+    now = await store.pool.fetchval("SELECT to_us(now())")
+    old, recent = now - 120 * DAY, now - 2 * DAY
+    await store.write(series, [old, recent], [1.0, 2.0])
+    store.rollup.clock = clock = _Ahead()
+    assert await store.rollup.lease.acquire()
+    working = asyncio.create_task(store.rollup.work())
+    async with asyncio.timeout(20):
+        await clock.resting.wait()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    kept = await store.pool.fetch("SELECT to_us(time) AS time FROM reading")
+    assert [row["time"] for row in kept] == [recent]
