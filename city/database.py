@@ -12,7 +12,7 @@ import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from asyncpg.exceptions._base import DataError as Unsendable
 
-from city.session import SERVER_KEEPALIVE, Session, keep_alive
+from city.session import SERVER_KEEPALIVE, Session, introduce, keep_alive
 from city.settings import Settings
 
 if TYPE_CHECKING:
@@ -118,12 +118,6 @@ async def open_pool(
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses; see `failure`.
     """
-
-    async def introduce(session: asyncpg.Connection) -> None:
-        if isinstance(session, Session):
-            session.on_hang = pool.expire_connections
-        keep_alive(session)
-
     pool: asyncpg.Pool = asyncpg.create_pool(
         settings.database_dsn,
         min_size=min_size,
@@ -131,7 +125,7 @@ async def open_pool(
         command_timeout=command_timeout_s,
         timeout=10,
         connection_class=Session,
-        init=introduce,
+        init=lambda session: introduce(session, lambda: pool.expire_connections()),
         server_settings={**SESSION, "application_name": application},
     )
     await pool

@@ -2,12 +2,15 @@
 
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 import structlog
 
 from city import metrics
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
 
 T = TypeVar("T")
 
@@ -27,6 +30,10 @@ SERVER_KEEPALIVE: Final = {
 }
 """The same asked of the server: a client whose host is gone holds its locks for twenty seconds at most."""
 
+_SERVER: Final = """
+SELECT concat_ws(' ', pg_postmaster_start_time(), inet_server_addr(), inet_server_port())
+"""
+
 log = structlog.get_logger(__name__)
 
 
@@ -37,6 +44,8 @@ class Session(asyncpg.Connection):
     forgot, a process that is stopped) answers nothing any more, a cancellation and a rollback no more than a command.
     """
 
+    server: str = ""
+    """Which start of which server this is: after a failover or a restart another one, perhaps of an older state."""
     on_hang: Callable[[], Awaitable[None]] | None = None
     """Called once the session is ended: others that go the same way are as doubtful."""
 
@@ -73,6 +82,20 @@ class Session(asyncpg.Connection):
             if self.on_hang is not None:
                 await self.on_hang()
             raise
+
+
+async def introduce(session: asyncpg.Connection, on_hang: Callable[[], Awaitable[None]]) -> None:
+    """What a pool does with each new session."""
+    keep_alive(session)
+    if isinstance(session, Session):
+        session.on_hang = on_hang
+        session.server = await session.fetchval(_SERVER)
+
+
+def server_of(connection: "asyncpg.Connection | PoolConnectionProxy") -> str:
+    """The `server` of a session, also of one lent by a pool."""
+    server: str = getattr(connection, "server", "")
+    return server
 
 
 def is_hang(error: BaseException | None) -> bool:

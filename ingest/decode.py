@@ -34,12 +34,12 @@ class Opener:
         self._assets = assets
         self._retention_us = retention_days * DAY_US
 
-    async def open(self, batches: Iterable[tuple[Owned, Batch]]) -> Work:
-        """The work that these batches make, each with the ownership under which it was read.
+    async def open(self, batches: Iterable[tuple[Owned, Batch]], server: str | None = None) -> Work:
+        """The work that these batches make, each with the ownership under which it was read; `server` gave the ids.
 
         Gives way to the event loop every few milliseconds, so that fetching and writing go on beside it.
         """
-        work = Work()
+        work = Work(server=server)
         for owned, batch in batches:
             part = Part(owned, batch, work.records, no_record=batch.no_record)
             work.parts.append(part)

@@ -15,8 +15,10 @@ from city import metrics
 from city.database import Connection, load_sql, refuses_rows
 from city.events import Reading
 from city.sectors import Catalogue
+from city.session import server_of
 from ingest.assets import Asset
 from ingest.latest import Latest
+from ingest.ownership import FencedError
 from ingest.sieve import why_unstorable
 from ingest.work import Part, Work
 
@@ -28,27 +30,44 @@ log = structlog.get_logger(__name__)
 
 
 class Series:
-    """The series that this worker knows: `assets` by sector and name, filled only after commit."""
+    """The series that this worker knows: `assets` by sector and name, filled only after commit.
+
+    Ids are those of `server`: one that took over, or came back from an older state, may give the same to others.
+    """
 
     def __init__(self, pool: asyncpg.Pool, catalogue: Catalogue) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self.assets: dict[str, dict[str, Asset]] = {name: {} for name in catalogue.sectors}
+        self.server: str | None = None
+
+    def forget(self) -> None:
+        """Know nothing any more; to be called while no work is being opened or placed."""
+        for assets in self.assets.values():
+            assets.clear()
 
     async def place(self, work: Work) -> None:
         """Give every stranger of the work its series ids, allocating what is new and refusing what passes the limit.
 
-        May be called again after an error of the database: the work changes only when all is committed.
+        May be called again after an error of the database: the work changes only when all is committed. Raises
+        FencedError when some of the work's ids are another server's.
         """
         if not work.strangers:
             return
+        async with self._pool.acquire() as connection:
+            if self.server != server_of(connection):
+                self.forget()
+                self.server = server_of(connection)
+        if work.server not in (None, self.server):
+            raise FencedError([part.owned.tp for part in work.parts])
         by_sector: dict[str, list[Stranger]] = defaultdict(list)
         for stranger in work.strangers:
             by_sector[stranger[2].sector].append(stranger)
         refused: Refused = {}
         for sector, strangers in by_sector.items():
             if self._unknown(sector, strangers):
-                await self._load(self._pool, sector, {s[2].asset for s in self._unknown(sector, strangers)})
+                async with self._pool.acquire() as connection:
+                    await self._load(connection, sector, {s[2].asset for s in self._unknown(sector, strangers)})
             await self._each(partial(self._allocate_unknown, sector), strangers, refused)
         await self._each(self._move, [s for s in work.strangers if s[1] not in refused], refused)
         for part, number, reading in work.strangers:
@@ -58,6 +77,7 @@ class Series:
             else:
                 self._add(work, part, number, reading)
         work.strangers = []
+        work.server = self.server
 
     async def flush_last_seen(self, latest: Latest) -> None:
         """Record when each asset was last heard; on an error what was taken is given back."""
@@ -112,7 +132,9 @@ class Series:
         ids = [asset.series[name][0] for name in reading.measurements]
         work.add(number, reading.time, ids, list(reading.measurements.values()))
 
-    async def _load(self, connection: "Connection | asyncpg.Pool", sector: str, names: Iterable[str]) -> None:
+    async def _load(self, connection: Connection, sector: str, names: Iterable[str]) -> None:
+        if server_of(connection) != self.server:
+            raise asyncpg.InterfaceError("the server is another one now; place the work again")
         rows = await connection.fetch(_SELECT, sector, sorted(names))
         for row in rows:
             self._know(sector, row["name"], _asset_of(row))

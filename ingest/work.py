@@ -49,7 +49,8 @@ class Part:
 class Work:
     """Columns: `numbers`, `times`, `counts` have a row a reading record; `series`, `values` one a measurement.
 
-    `strangers` are readings whose asset, series or place is not known yet: (part, number, reading).
+    `strangers` are readings whose asset, series or place is not known yet: (part, number, reading). `server` is the one
+    that gave the series their ids, None while there is none of them.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -61,6 +62,7 @@ class Work:
     values: list[float] = field(default_factory=list)
     reports: list[tuple[int, Report]] = field(default_factory=list)
     strangers: list[tuple[Part, int, Reading]] = field(default_factory=list)
+    server: str | None = None
 
     def add(self, number: int, time: int, series: list[int], values: list[float]) -> None:
         """The measurements of one record."""
@@ -78,7 +80,7 @@ class Work:
     def only(self, numbers: Collection[int]) -> "Work":
         """The readings and reports of these records alone, under the same books, without letters."""
         kept = set(numbers)
-        work = Work([replace(part, letters=[]) for part in self.parts], self.records)
+        work = Work([replace(part, letters=[]) for part in self.parts], self.records, server=self.server)
         at = 0
         for number, time, count in zip(self.numbers, self.times, self.counts, strict=True):
             if number in kept:

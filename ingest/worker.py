@@ -94,6 +94,7 @@ class Worker:
         self._stop = stop
         self._fetching, self._placing, self._writing = Patience(stop), Patience(stop), Patience(stop)
         self._in_flight: asyncio.Task[None] | None = None
+        self._stale = False
 
     async def run(self) -> None:
         """Until told to stop; beside the records go `city.live`, the assets' last_seen and the rollup."""
@@ -134,10 +135,15 @@ class Worker:
                 batches = await self._fetch()
                 if self._in_flight is not None and self._in_flight.done():
                     await self._written()
-                work = await self._opener.open(self._ours(batches))
-                await self._place(work)
-                if work.parts:
+                if self._stale:
+                    self._stale = False
+                    self._series.forget()
+                server = self._series.server
+                work = await self._opener.open(self._ours(batches), server)
+                if await self._place(work) and work.parts:
                     await self._written()
+                    if server not in (None, self._series.server):
+                        self._latest.forget()
                     self._in_flight = asyncio.create_task(self._write(work))
         finally:
             await self._written()
@@ -169,22 +175,36 @@ class Worker:
             ours.append((owned, batch))
         return ours
 
-    async def _place(self, work: Work) -> None:
-        """Allocate what is new; after this nothing of the work is refused any more."""
-        await self._placing.until_done(lambda: self._series.place(work))
+    async def _place(self, work: Work) -> bool:
+        """Allocate what is new; False if the work is void, because its ids are those of a server before."""
+        try:
+            await self._placing.until_done(lambda: self._series.place(work))
+        except FencedError:
+            self._take_stock("the database is another server now")
+            return False
         work.close()
+        return True
 
     async def _write(self, work: Work) -> None:
         """Commit the work, however long the database is away; a work that is void by then is dropped."""
         try:
             new = await self._writing.until_done(lambda: self._write_once(work))
         except FencedError as fenced:
-            why = "another worker has taken partitions" if fenced.__cause__ is None else "a write was not answered"
-            log.warning("taking stock", why=why, partitions=fenced.partitions)
-            self._consumer.retake()
+            why = (
+                "another owner, or another state of the database"
+                if fenced.__cause__ is None
+                else "a write was not answered"
+            )
+            self._take_stock(why)
             return
         hit("after_commit_before_fetch")
         self._outlet.offer(new, work.parts)
+
+    def _take_stock(self, why: str) -> None:
+        """What is read on begins with what the database says now: owner, offset, ids."""
+        log.warning("taking stock", why=why)
+        self._stale = True
+        self._consumer.retake()
 
     async def _write_once(self, work: Work) -> Values:
         held = self._ownership.partitions
@@ -213,6 +233,7 @@ class Worker:
         """Own what the group gives, once the work in flight has had its chance."""
         if self._in_flight is not None:
             await asyncio.wait({self._in_flight}, timeout=STUCK_S)
+        self._stale = True
         return await self._ownership.take(partitions)
 
     async def _revoked(self, partitions: list[TopicPartition]) -> None:

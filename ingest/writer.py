@@ -9,6 +9,7 @@ from asyncpg.exceptions import InterfaceError, PostgresError
 from city import metrics
 from city.database import Connection, load_sql, refuses_rows
 from city.dirty import MARK_DIRTY, dirty_marks
+from city.session import server_of
 from ingest import letters, reports
 from ingest.latest import Values
 from ingest.ownership import FencedError
@@ -67,6 +68,7 @@ class Writer:
         new = rows.first
         packed = pack_readings(rows.time[new], rows.series[new], rows.value[new])
         async with self._pool.acquire() as connection, connection.transaction():
+            self._check_server(connection, work)
             if work.reports:
                 await self._lock(connection, work)
             new_reports = await reports.upsert(connection, work.reports)
@@ -96,6 +98,7 @@ class Writer:
         new: Mask = np.zeros(len(rows), bool)
         conflict: Mask = np.zeros(len(rows), bool)
         kept = np.zeros(len(rows))
+        self._check_server(connection, work)
         await self._lock(connection, work)
         if len(rows):
             await self._mark(connection, rows)
@@ -154,6 +157,11 @@ class Writer:
             [part.batch.last_hash for part in parts],
         )
         self._check(work, moved)
+
+    def _check_server(self, connection: Connection, work: Work) -> None:
+        if work.server not in (None, server_of(connection)):
+            metrics.FENCED.labels("ingest").inc()
+            raise FencedError([part.owned.tp for part in work.parts])
 
     async def _mark(self, connection: Connection, rows: Rows) -> None:
         """Tell the rollup of a plain store which ranges it has to sum up again."""
