@@ -37,7 +37,7 @@ class Beats:
         self._screens = screens
         self._follower = follower
         self._clock = clock
-        self._beating = True
+        self._beating = False
 
     async def run(self) -> None:
         """Beats until cancelled."""
@@ -49,9 +49,9 @@ class Beats:
     def _heartbeat(self) -> None:
         """Silence says that alerts may be missing: a screen that hears none for six seconds shows the link as lost."""
         beating = self._follower.through
-        if beating != self._beating:
-            log.warning("heartbeat", beating=beating, alerts_through=self._hub.alerts.book.seq)
-            self._beating = beating
+        if self._beating and not beating:
+            log.warning("heartbeat_withheld", alerts_through=self._hub.alerts.book.seq)
+        self._beating = beating
         if beating:
             self._hub.beat(format_time(self._clock.now_us()))
 

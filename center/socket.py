@@ -8,7 +8,7 @@ import structlog
 from starlette.websockets import WebSocket
 
 from center import frames, history
-from center.channels import CATCH_UP
+from center.alertchannel import CATCH_UP
 from center.client import Client, Wire
 from center.hub import Hub
 from center.protocol import Listener, Painted, ProtocolError, Subscribe, Unsubscribe
