@@ -97,6 +97,8 @@ class Opener:
                     found.append(series_id)
                 if not found:
                     raise KeyError
+                if time > asset.placed_at and (data.location is not None or data.zone is not None):
+                    asset.placed_at = time
             except _UNUSUAL:
                 self._read_closely(work, part, number, record)
                 continue

@@ -45,6 +45,9 @@ class Part:
             gate.count(record.offset, reason, detail)
 
 
+Stranger = tuple[Part, int, Reading]
+
+
 @dataclass(slots=True, eq=False)
 class Work:
     """Columns: `numbers`, `times`, `counts` have a row a reading record; `series`, `values` one a measurement.
@@ -61,7 +64,7 @@ class Work:
     series: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     reports: list[tuple[int, Report]] = field(default_factory=list)
-    strangers: list[tuple[Part, int, Reading]] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
     server: str | None = None
 
     def add(self, number: int, time: int, series: list[int], values: list[float]) -> None:
