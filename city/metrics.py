@@ -63,6 +63,9 @@ EVENT_AGE_SECONDS = Histogram(
 )
 LIVE_FRAMES = Counter("citywatch_live_frames_total", "Frames of latest values sent to city.live")
 LIVE_DROPPED = Counter("citywatch_live_dropped_total", "Latest values not sent because the broker was slow or away")
+NOTICES_DROPPED = Counter(
+    "citywatch_notices_dropped_total", "Dead letters that city.deadletters was not told of; the table has them"
+)
 NEW_GENERATIONS = Counter(
     "citywatch_new_generations_total", "Logs found to be another log: broker emptied or topic created anew", ["topic"]
 )
@@ -150,6 +153,10 @@ HTTP_EVENTS = Counter("citywatch_http_events_total", "Events at the HTTP door: t
 ROLLUP_SECONDS = Histogram("citywatch_rollup_seconds", "Time of one rollup round", ["level"], buckets=SLOW_SECONDS)
 ROLLUP_QUEUE = Gauge("citywatch_rollup_queue", "Dirty ranges that the last rollup round left waiting")
 RETENTION_DROPPED = Counter("citywatch_retention_dropped_total", "Days or chunks erased by retention", ["table"])
+
+RETENTION_ROWS = Counter(
+    "citywatch_retention_rows_total", "Dead letters and conflicts erased by their retention", ["table"]
+)
 
 # --- Simulation ------------------------------------------------------------------------------------------------------
 
