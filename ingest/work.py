@@ -1,5 +1,6 @@
 """What one transaction will carry: the batches of some partitions, decoded to columns, nothing allocated yet."""
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -79,6 +80,11 @@ class Work:
     def taken(self) -> list[int]:
         """Numbers of the records that are to be stored."""
         return sorted([*self.numbers, *(number for number, _ in self.reports)])
+
+    def record_time(self, number: int) -> int:
+        """When the broker took a record."""
+        part = self.parts[bisect_right(self.parts, number, key=lambda part: part.base) - 1]
+        return part.batch.records[number - part.base].timestamp_us
 
     def only(self, numbers: Collection[int]) -> "Work":
         """The readings and reports of these records alone, under the same books, without letters."""

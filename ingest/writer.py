@@ -11,6 +11,7 @@ from city.database import Connection, load_sql, refuses_rows
 from city.dirty import MARK_DIRTY, dirty_marks
 from city.session import server_of
 from ingest import letters, reports
+from ingest.flood import FloodGate
 from ingest.latest import Values
 from ingest.ownership import FencedError
 from ingest.packing import Floats, pack_readings, pack_staged, pieces
@@ -29,6 +30,7 @@ class Writer:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._expect_known = False
+        self._conflict_gate = FloodGate()
 
     async def write(self, work: Work) -> Values:
         """Commit the work; returns the readings that are new, sorted by series and time.
@@ -79,7 +81,7 @@ class Writer:
                 await connection.copy_to_table(
                     "reading", source=pieces(packed), columns=["time", "series_id", "value"], format="binary"
                 )
-            await self._conflicts(connection, rows, conflict, rows.kept[conflict])
+            await self._conflicts(connection, work, rows, conflict, rows.kept)
             await letters.insert(connection, work.parts)
         return new, tallies
 
@@ -113,7 +115,7 @@ class Writer:
             for position, value in await connection.fetch(_SELECT_CONFLICTS, *span):
                 conflict[position] = True
                 kept[position] = value
-        await self._conflicts(connection, rows, conflict, kept[conflict])
+        await self._conflicts(connection, work, rows, conflict, kept)
         new_reports = await reports.upsert(connection, work.reports)
         await letters.insert(connection, work.parts)
         return new, conflict, new_reports
@@ -183,11 +185,12 @@ class Writer:
             metrics.FENCED.labels("ingest").inc()
             raise FencedError([part.owned.tp for part in work.parts if tuple(part.owned.tp) not in ours])
 
-    async def _conflicts(self, connection: Connection, rows: Rows, conflict: Mask, kept: Floats) -> None:
-        if not conflict.any():
-            return
-        series, times, refused = rows.series[conflict], rows.time[conflict], rows.value[conflict]
-        await connection.execute(_INSERT_CONFLICTS, series.tolist(), times.tolist(), kept.tolist(), refused.tolist())
+    async def _conflicts(self, connection: Connection, work: Work, rows: Rows, conflict: Mask, kept: Floats) -> None:
+        """Note refused values; of a flood (above 100 a second of record time) every hundredth: the books count all."""
+        noted = [at for at in np.flatnonzero(conflict) if self._conflict_gate.passes(work.record_time(rows.number[at]))]
+        if noted:
+            columns = rows.series[noted], rows.time[noted], kept[noted], rows.value[noted]
+            await connection.execute(_INSERT_CONFLICTS, *(column.tolist() for column in columns))
 
 
 def _count(sector: str, late: int, dead: int, no_record: int, counted: Tally) -> None:

@@ -13,7 +13,7 @@ from city.lease import Lease
 from city.rollup.passes import roll
 from city.rollup.plan import DAY, MINUTE
 from city.rollup.refresh import refresh
-from city.rollup.retention import HOURS, MINUTES, RAW, erase_oldest_day
+from city.rollup.retention import CONFLICTS, DEAD_LETTERS, HOURS, MINUTES, RAW, erase_log, erase_oldest_day
 from city.settings import Settings
 
 log = structlog.get_logger()
@@ -91,7 +91,11 @@ class Rollup:
         return not done.more
 
     async def retain(self, now_us: int, *, timescale: bool) -> int:
-        """Erase the days past their retention, raw readings first; returns how many. To be called when caught up."""
+        """Erase the days past their retention, raw readings first; returns how many. To be called when caught up.
+
+        Then dead letters and conflicts past theirs. What happened to alerts (alert_history) and what people did (audit)
+        is kept for ever: a transition is some two kilobytes, so a hundred thousand a year are 200 MB.
+        """
         settings = self.settings
         erased = 0
         for kept, days in (
@@ -106,4 +110,11 @@ class Rollup:
                 erased += 1
                 metrics.RETENTION_DROPPED.labels(kept.table).inc()
                 log.info("day erased", table=kept.table, before_us=before)
+        for rows, days in (
+            (DEAD_LETTERS, settings.dead_letter_retention_days),
+            (CONFLICTS, settings.conflict_retention_days),
+        ):
+            metrics.RETENTION_ROWS.labels(rows.table).inc(
+                await erase_log(self.pool, self.lease, rows, before_us=now_us - days * DAY)
+            )
         return erased

@@ -376,3 +376,26 @@ async def test_a_host_whose_clock_is_ahead_erases_nothing_before_its_time(store:
     await asyncio.gather(working, return_exceptions=True)
     kept = await store.pool.fetch("SELECT to_us(time) AS time FROM reading")
     assert [row["time"] for row in kept] == [recent]
+
+
+@pytest.mark.only(store="plain")  # neither table is a hypertable
+async def test_dead_letters_and_conflicts_have_their_time(store: Store) -> None:
+    await store.pool.execute(
+        """
+        INSERT INTO dead_letter (source, reason, detail, at)
+        SELECT 'http', 'late', i::text, from_us($1) - make_interval(days => i) FROM generate_series(1, 200) AS i
+        """,
+        NOW_US,
+    )
+    await store.pool.execute(
+        """
+        INSERT INTO conflict (series_id, time, kept, refused, at)
+        SELECT 1, from_us($1), 1, i, from_us($1) - make_interval(days => 1 + i % 100)
+          FROM generate_series(1, 12000) AS i
+        """,
+        NOW_US,
+    )
+    await store.retain()
+    assert await store.pool.fetchval("SELECT count(*) FROM dead_letter") == 90
+    assert await store.pool.fetchval("SELECT max(detail::int) FROM dead_letter") == 90
+    assert await store.pool.fetchval("SELECT count(*) FROM conflict") == 120 * 90
