@@ -19,6 +19,11 @@ FETCHED_BYTES = Counter("citywatch_fetched_bytes_total", "Bytes of fetch respons
 REFUSED_BATCHES = Counter(
     "citywatch_refused_batches_total", "Record batches refused whole: bomb, codec, checksum", ["group", "reason"]
 )
+PRODUCER_TIMED = Counter(
+    "citywatch_producer_timed_batches_total",
+    "Record batches on Apache Kafka with their producers' times: the topic is no longer LogAppendTime",
+    ["group", "topic"],
+)
 FETCH_ERRORS = Counter("citywatch_fetch_errors_total", "Failed fetches by kind of error", ["group", "error"])
 BROKER_CONNECTED = Gauge("citywatch_broker_connected", "1 while the broker answers this consumer", ["group"])
 ASSIGNED_PARTITIONS = Gauge("citywatch_assigned_partitions", "Partitions owned by this member", ["group"])
