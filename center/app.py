@@ -24,6 +24,7 @@ from center.api import (
     series,
     zones,
 )
+from center.bodies import BodyLimit
 from center.security import Guard, listed_names
 from center.service import Center
 from center.timing import Timing
@@ -78,6 +79,7 @@ def create_app(center: Center) -> FastAPI:
         return Response(await run_in_threadpool(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
     frontend.install(app, center.settings.frontend)
+    app.add_middleware(BodyLimit, unlimited=frozenset({("POST", f"{PREFIX}/events")}))
     app.add_middleware(Timing)
     app.add_middleware(Guard, listed=listed_names(center.settings.center_hosts))
     return app

@@ -175,7 +175,7 @@ async def history(center: CenterOf, alert_id: uuid.UUID) -> Response:
 @router.post(
     "/{alert_id}/acknowledge",
     summary="Acknowledge: it was seen",
-    responses={**answers(Alert), **errors(400, 403, 404, 409, 422, 503)},
+    responses={**answers(Alert), **errors(400, 403, 404, 408, 409, 413, 422, 503)},
 )
 async def acknowledge(center: CenterOf, request: Request, alert_id: uuid.UUID, act: By) -> Response:
     """Says that a person has seen the alert. Until there is sign-in, only from the machine itself."""
