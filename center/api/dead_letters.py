@@ -2,17 +2,19 @@
 
 import base64
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from center.api.common import CenterOf, Cursor, Id, Limit
 from center.errors import errors, not_found
+from city.database import load_sql
 from city.events import Reason
 from ingest import dead_letters as letters
 
 router = APIRouter(prefix="/dead-letters", tags=["operation"])
+PAGE: Final = load_sql("center", "dead_letters_page.sql")
 
 
 class DeadLetter(BaseModel):
@@ -64,9 +66,8 @@ async def dead_letters(
     cursor: Cursor = None,
 ) -> DeadLetters:
     """Refused events, newest first."""
-    wanted = letters.Wanted(reason=reason, source=source, waiting=waiting, before=cursor, limit=limit + 1)
-    found = await letters.find(center.pool, wanted)
-    page = [DeadLetter(**_fields(letter)) for letter in found[:limit]]
+    found = await center.pool.fetch(PAGE, reason, source, waiting, cursor, limit + 1)
+    page = [DeadLetter(**letter) for letter in found[:limit]]
     return DeadLetters(dead_letters=page, next=page[-1].id if len(found) > limit else None)
 
 
@@ -77,28 +78,22 @@ async def dead_letter(center: CenterOf, letter_id: Id) -> WholeLetter:
     if letter is None:
         raise not_found(f"dead letter {letter_id}")
     return WholeLetter(
-        **_fields(letter),
+        id=letter.id,
+        source=letter.source,
+        reason=letter.reason,
+        detail=letter.detail,
+        topic=letter.topic,
+        partition=letter.partition,
+        first_offset=letter.first_offset,
+        next_offset=letter.next_offset,
+        records=letter.records,
+        at=letter.at,
+        replayed_at=letter.replayed_at,
+        bytes=None if letter.raw is None else len(letter.raw),
         key=_base64(letter.key),
         raw=_base64(letter.raw),
         headers=[Header(name=name, content=base64.b64encode(content).decode()) for name, content in letter.headers],
     )
-
-
-def _fields(letter: letters.Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "source": letter.source,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "first_offset": letter.first_offset,
-        "next_offset": letter.next_offset,
-        "records": letter.records,
-        "at": letter.at,
-        "replayed_at": letter.replayed_at,
-        "bytes": None if letter.raw is None else len(letter.raw),
-    }
 
 
 def _base64(content: bytes | None) -> str | None:
