@@ -17,6 +17,7 @@ from center.protocol import Filter
 MAX_SERIES: Final = 500_000
 """Series beyond this are counted, not kept: memory stays bounded whatever is published."""
 NEVER: Final = np.iinfo(np.int64).min
+ENDLESS: Final = np.iinfo(np.int64).max
 Slots = npt.NDArray[np.intp]
 
 
@@ -94,20 +95,29 @@ class LatestValues:
             return None
         return Newest(int(self.times[slot]), float(self.values[slot]))
 
+    def is_silent(self, series: int) -> bool:
+        """Whether a series is known and has no reading yet."""
+        slot = self._slots.get(series)
+        return slot is not None and bool(self.times[slot] == NEVER)
+
     def unknown(self, ids: Iterable[int]) -> set[int]:
         """Those that have no place yet."""
         if len(self.series) >= MAX_SERIES:
             return set()
         return {one for one in ids if one not in self._slots}
 
-    def offer(self, rows: Sequence[tuple[int, int, float]]) -> int:
-        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer."""
+    def offer(self, rows: Sequence[tuple[int, int, float]], horizon: int = ENDLESS) -> int:
+        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer.
+
+        A reading later than `horizon` gives way to any that is not: a clock that was wrong once must not hide what
+        is measured from then on.
+        """
         version = self.version + 1
         times, values, changed, slots = self.times, self.values, self._changed, self._slots
         newer = 0
         for series, time, value in rows:
             slot = slots.get(series)
-            if slot is not None and time > times[slot]:
+            if slot is not None and (time > times[slot] or time <= horizon < times[slot]):
                 times[slot] = time
                 values[slot] = value
                 changed[slot] = version

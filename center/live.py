@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as remote
 from aiokafka.structs import TopicPartition
 
+from center.figures import AHEAD_US
 from center.latest import LatestValues, SeriesPlace
 from center.rows import Row, read_frame
 from city import metrics
@@ -126,7 +127,7 @@ class LiveTail:
             log.warning("live_rows_dropped", rows=dropped)
         if unknown := self._latest.unknown(row[0] for row in rows):
             await self._load_places(sorted(unknown))
-        self._latest.offer(rows)
+        self._latest.offer(rows, self._clock.now_us() + AHEAD_US)
 
     async def _load_places(self, ids: list[int] | None) -> None:
         rows = await self._pool.fetch(PLACES, ids)
@@ -135,4 +136,6 @@ class LiveTail:
     async def _load(self) -> None:
         await self._load_places(None)
         async with self._pool.acquire() as connection:
-            self._latest.offer(await latest_values(connection))
+            newest = await latest_values(connection)
+        horizon = self._clock.now_us() + AHEAD_US
+        self._latest.offer([one for one in newest if one.time <= horizon or self._latest.is_silent(one.series)])

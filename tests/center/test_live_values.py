@@ -167,6 +167,31 @@ async def test_the_city_channel_shows_figures_reports_stage_and_what_changed(
         assert (delta["statistics"]["alarms_hour"], delta["statistics"]["alarms_10min"]) == (1, 1)
 
 
+async def test_a_reading_of_another_year_is_no_life_and_hides_nothing(topics: Settings, db: asyncpg.Connection) -> None:
+    """A clock was wrong once: its sector is as old as its newest true reading, and the next true one is shown."""
+    wrong, right = await new_series(db, "VVK-1"), await new_series(db, "VVK-2")
+    at, year_9999 = now_us(), 253_402_300_799_000_000
+    await db.execute(READING, year_9999, wrong, 90.0)
+    await db.execute(READING, at - 400_000_000, right, 50.0)
+    traffic = {"sectors": ["traffic"]}
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city", filter=traffic)
+        (sector,) = (await client.until(lambda m: _speed(m) is not None))["sectors"]
+        assert (sector["assets_alive"], sector["figures"][0]["value"]) == (0, 50.0)
+        assert (sector["feed"]["newest"], sector["feed"]["dead"]) == (_rfc(at - 400_000_000), True)
+        assert sector["feed"]["age_s"] > 399
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot", "live")
+        await frame(producer, (wrong, at, 30.0))
+        assert (await client.next("delta", "live"))["values"] == [[wrong, at // 1000, 30.0]]
+        told = await client.until(lambda m: _speed(m) == 30.0)
+        assert (told["sectors"][0]["assets_alive"], told["sectors"][0]["feed"]["dead"]) == (1, False)
+        await frame(producer, (right, now_us() + 240_000_000, 40.0))  # within what the decoder lets pass: age is zero
+        told = await client.until(lambda m: _speed(m) == 35.0)
+        assert told["sectors"][0]["feed"]["age_s"] >= 0
+
+
 async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Settings, db: asyncpg.Connection) -> None:
     """One figure for one thing: the sector's worst place and REST tell the newest reading, not the transition's."""
     series = await new_series(db, "VVK-1", zone="26740")
