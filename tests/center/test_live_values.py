@@ -221,6 +221,25 @@ async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Setti
             assert (feed["value"], feed["now"]) == (15.0, None)
 
 
+async def test_the_worst_place_is_the_one_furthest_beyond_its_limit_now(
+    topics: Settings, db: asyncpg.Connection
+) -> None:
+    near, far = await new_series(db, "VVK-1", zone="26740"), await new_series(db, "VVK-2", zone="26743")
+    at = now_us()
+    for series in (near, far):
+        await db.execute(READING, at, series, 9.0)
+    shared = {"sector": "traffic", "metric": "speed_kmh", "unit": "km/h", "limit": 10.0, "comparison": "<"}
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city", filter={"sectors": ["traffic"]})
+        await raise_alert(db, 1, **shared, zone="26743", zone_name=None, asset="VVK-2", value=9.0)
+        await raise_alert(db, 2, **shared, zone="26740", zone_name=None, asset="VVK-1", value=9.0)
+        await next_worst(client, lambda worst: worst is not None and worst["zone"] == "26740")
+        await frame(producer, (far, at + 1_000_000, 2.0))
+        worst = await next_worst(client, lambda worst: worst["zone"] == "26743")
+        assert worst["value"] == 2.0
+
+
 async def next_worst(client: Listening, condition: Callable[[Any], bool]) -> dict[str, Any]:
     """The worst place of the one sector subscribed to, once it meets a condition."""
     told = await client.until(lambda m: bool(m.get("sectors")) and condition(m["sectors"][0]["worst"]))
