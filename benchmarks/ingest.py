@@ -7,6 +7,7 @@ alone writes the same rows, packed beforehand, in transactions of the same size 
 import asyncio
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -30,18 +31,26 @@ RECORDS: Final = 400_000
 WARM: Final = 0.1
 """The first tenth (new series, cold caches) is not counted."""
 COPY_ROWS: Final = 20_000
+PAIRS: Final = 3
+"""Ingest of the backlog and COPY alone, in turn; the median counts, as the machine's speed drifts within seconds."""
 TOPIC: Final = topic_for("traffic")
 
 
 async def measure(records: int = RECORDS) -> list[Row]:
     """Rows of the report: rate, its share of COPY alone, peak memory, and the slower of two takeovers."""
     async with servers() as (settings, pool):
-        rate, peak_mib = await _ingest_rate(settings, pool, records)
-        copy_rate = await _copy_rate(settings, pool, records)
+        await asyncio.to_thread(_preload, settings, records)
+        rates, ratios, peaks = [], [], []
+        for _ in range(PAIRS):
+            one, peak = await _ingest_rate(settings, pool, records)
+            rates.append(one)
+            ratios.append(one / await _copy_rate(pool))
+            peaks.append(peak)
+        rate, ratio, peak_mib = statistics.median(rates), statistics.median(ratios), max(peaks)
         takeover = max([await _takeover(settings, pool, number) for number in (signal.SIGKILL, signal.SIGSTOP)])
     return [
         _row("ingest_readings_per_s", round(rate), "1/s", 200_000, rate >= 200_000),
-        _row("ingest_copy_ratio", round(rate / copy_rate, 3), "", 0.40, rate / copy_rate >= 0.40),
+        _row("ingest_copy_ratio", round(ratio, 3), "", 0.40, ratio >= 0.40),
         _row("ingest_peak_rss_mib", round(peak_mib, 1), "MiB", 250, peak_mib < 250),
         _row("takeover_s", round(takeover, 2), "s", 15, takeover < 15),
     ]
@@ -54,7 +63,6 @@ def _row(name: str, value: float, unit: str, budget: float, met: bool) -> Row:
 async def _ingest_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> tuple[float, float]:
     """Readings a second after the warm-up, and the worker's peak memory in MiB."""
     await pool.execute("TRUNCATE ledger, reading")
-    await asyncio.to_thread(_preload, settings, records)
     worker = _start(settings, "bench")
     try:
         begun = await _reached(pool, records * WARM)
@@ -70,7 +78,7 @@ async def _ingest_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> 
     return (done - begun) * len(METRICS) / seconds, peak_mib
 
 
-async def _copy_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> float:
+async def _copy_rate(pool: asyncpg.Pool) -> float:
     """Rows a second of COPY alone: the very rows that ingest wrote, in the order in which it wrote them."""
     async with pool.acquire() as connection:
         columns = await connection.fetch(

@@ -30,7 +30,8 @@ from center.api import (
     session,
     zones,
 )
-from center.permit import Permit, PermittedRoute, check
+from center.bodies import BodyLimit
+from center.permit import PREFIX, Permit, PermittedRoute, check
 from center.security import Guard, listed_names, networks
 from center.service import Center
 from center.timing import Timing
@@ -100,6 +101,7 @@ def create_app(center: Center) -> FastAPI:
 
     frontend.install(app, center.settings.frontend)
     check(app.routes)
+    app.add_middleware(BodyLimit, unlimited=frozenset({("POST", f"{PREFIX}/events")}))
     app.add_middleware(Timing)
     app.add_middleware(
         Guard, listed=listed_names(center.settings.center_hosts), proxies=networks(center.settings.trusted_proxies)

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from center.follower import Follower
 from center.frames import HEARTBEAT_S
 from center.hub import Hub
 from center.screens import Screens
@@ -31,10 +32,12 @@ async def every(clock: Clock, seconds: float, act: Callable[[], None]) -> None:
 class Beats:
     """The clockwork of one hub and its screens."""
 
-    def __init__(self, hub: Hub, screens: Screens, clock: Clock) -> None:
+    def __init__(self, hub: Hub, screens: Screens, follower: Follower, clock: Clock) -> None:
         self._hub = hub
         self._screens = screens
+        self._follower = follower
         self._clock = clock
+        self._beating = False
 
     async def run(self) -> None:
         """Beats until cancelled."""
@@ -44,7 +47,13 @@ class Beats:
             group.create_task(every(self._clock, SWEEP_S, self._sweep), name="sweep")
 
     def _heartbeat(self) -> None:
-        self._hub.beat(format_time(self._clock.now_us()))
+        """Silence says that alerts may be missing: a screen that hears none for six seconds shows the link as lost."""
+        beating = self._follower.through
+        if self._beating and not beating:
+            log.warning("heartbeat_withheld", alerts_through=self._hub.alerts.book.seq)
+        self._beating = beating
+        if beating:
+            self._hub.beat(format_time(self._clock.now_us()))
 
     def _sweep(self) -> None:
         now = self._clock.monotonic()

@@ -35,12 +35,21 @@ class AlertHead(msgspec.Struct, frozen=True):
     metric: str | None = None
     value: float | None = None
     unit: str = ""
+    limit: float | None = None
+    comparison: str = ">"
     raised_at: datetime | None = None
 
     @property
     def rank(self) -> int:
         """0 info … 3 emergency."""
         return SEVERITIES.get(self.severity, UNKNOWN_SEVERITY)
+
+    def excess(self, value: float | None) -> float:
+        """How far a value is beyond the limit, as a share of it: 1.0 is twice the limit; 0 where there is none."""
+        if value is None or not self.limit:
+            return 0.0
+        beyond = value - self.limit if self.comparison == ">" else self.limit - value
+        return beyond / abs(self.limit)
 
 
 class Transition(msgspec.Struct, frozen=True):

@@ -165,9 +165,19 @@ class CityState:
             [_figure(sector, name, numbers, severity.get(name)) for name in sector.key_figures],
             numbers.assets_alive,
             numbers.assets_total,
-            self._place(sector, heads[0]) if heads else None,
+            self._place(sector, self._foremost(heads)) if heads else None,
             Feed(None if newest is None else format_time(newest), None, max_s, dead),
         )
+
+    def _foremost(self, heads: list[AlertHead]) -> AlertHead:
+        """Of the severest alerts the one furthest beyond its limit now; in steps of a tenth: it stands still."""
+        severest = [head for head in heads if head.rank == heads[0].rank]
+
+        def beyond(head: AlertHead) -> float:
+            now = self._latest.newest(head.sector, head.asset, head.metric)
+            return round(head.excess(head.value if now is None else now.value), 1)
+
+        return max(severest, key=beyond)
 
     def _place(self, sector: Sector, head: AlertHead) -> Worst:
         zone = self._zones.zones.get(head.zone) if head.zone is not None else None

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import asyncpg
-import structlog
 
 from access.policy import Denied, Principal, require
+from center.letters import Letters
 from city import metrics
 from city.clock import Clock
-from city.database import STORE_ERRORS, load_sql
 from city.decoding import Decoder
 from city.events import MAX_EVENT_BYTES, Reading, Refusal, Report
 from city.kafka import KafkaError, Producer, PublishRefused, topic_for
@@ -24,14 +23,14 @@ from city.sectors import Catalogue
 from city.settings import Settings
 from city.timestamps import format_time
 from city.zones import ZoneMap
-from ingest.flood import FloodGate
 from ingest.letters import headers_to_json
 
 DAY_US: Final = 86_400_000_000
 _TYPE: Final = re.compile(rb"city\.([a-z][a-z0-9_]*)\.[a-z]+\.v\d+")
-INSERT: Final = load_sql("center", "insert_http_letter.sql")
-
-log = structlog.get_logger(__name__)
+SLICE_S: Final = 0.005
+"""Seconds of judging after which others have their turn."""
+LETTERS_S: Final = 1.0
+"""How long an answer waits until its refusals are kept: who is refused may look them up at once."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +86,12 @@ class Door:
         self, settings: Settings, catalogue: Catalogue, zones: ZoneMap, pool: asyncpg.Pool, clock: Clock
     ) -> None:
         self._settings = settings
-        self._pool = pool
         self._clock = clock
         self._decoder = Decoder(catalogue, zones)
         self._sectors = frozenset(catalogue.sectors)
         self._producer: Producer | None = None
         self._held = 0
-        self._gate = FloodGate()
+        self._letters = Letters(pool, clock)
 
     @property
     def open(self) -> bool:
@@ -101,7 +99,12 @@ class Door:
         return self._producer is not None
 
     async def run(self) -> None:
-        """Connects, however long that takes, and disconnects when cancelled."""
+        """Connects, however long that takes, and disconnects when cancelled; writes dead letters meanwhile."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._letters.run(), name="http-letters")
+            group.create_task(self._connect(), name="http-producer")
+
+    async def _connect(self) -> None:
         async with Producer(self._settings) as producer:
             self._producer = producer
             try:
@@ -128,11 +131,24 @@ class Door:
     async def take(self, events: Sequence[Event], who: Principal) -> list[Outcome]:
         """The fate of each event of this publisher, in order."""
         now_us = self._clock.now_us()
-        judged = [self._judge(event, now_us, who) for event in events]
+        judged = await self._judge_all(events, now_us, who)
         outcomes = await self._publish(events, judged)
         await self._keep(events, outcomes, now_us)
         _count(outcomes, judged)
         return outcomes
+
+    async def _judge_all(
+        self, events: Sequence[Event], now_us: int, who: Principal
+    ) -> list[Reading | Report | Refusal]:
+        """A batch of large events takes half a second; everyone else goes on meanwhile."""
+        verdicts = []
+        began = self._clock.monotonic()
+        for event in events:
+            verdicts.append(self._judge(event, now_us, who))
+            if self._clock.monotonic() - began > SLICE_S:
+                await asyncio.sleep(0)
+                began = self._clock.monotonic()
+        return verdicts
 
     def _judge(self, event: Event, now_us: int, who: Principal) -> Reading | Report | Refusal:
         decoded = self._decoder.decode(event.value, event.headers, sector=None, record_time_us=now_us)
@@ -191,25 +207,15 @@ class Door:
         return Accepted()
 
     async def _keep(self, events: Sequence[Event], outcomes: Sequence[Outcome], now_us: int) -> None:
-        """Dead letters of what was refused. The publisher knows either way: a database away loses only the copy."""
-        letters: list[tuple[str, str, bytes | None, str, int, str | None]] = []
+        """Dead letters of what was refused; while the database is away they wait, and the answer doesn't for long."""
+        refused = False
         for event, refusal in zip(events, outcomes, strict=True):
-            if not isinstance(refusal, Refusal):
-                continue
-            if self._gate.passes(now_us):
-                kept = event.value[:MAX_EVENT_BYTES]
-                letters.append(
-                    (refusal.reason, refusal.detail, kept, headers_to_json(event.headers), 1, self._topic(event))
-                )
-            else:
-                self._gate.count(0, refusal.reason, refusal.detail)
-        if not letters:
-            return
-        letters += [(one.reason, one.detail, None, "[]", one.records, None) for one in self._gate.summary()]
-        try:
-            await self._pool.executemany(INSERT, letters)
-        except STORE_ERRORS as lost:
-            log.warning("http_letters_lost", letters=len(letters), error=f"{type(lost).__name__}: {lost}")
+            if isinstance(refusal, Refusal):
+                refused = True
+                kept, headers = event.value[:MAX_EVENT_BYTES], headers_to_json(event.headers)
+                self._letters.note(now_us, refusal.reason, refusal.detail, kept, headers, self._topic(event))
+        if refused:
+            await self._letters.settled(LETTERS_S)
 
     def _topic(self, event: Event) -> str | None:
         """Where an event of its type goes; None if it names no sector of this city."""

@@ -16,6 +16,9 @@ ALIVE_CADENCES: Final = 3
 LEAST_SILENCE_S: Final = 15.0
 """No feed is called dead sooner than this, as in the alert engine."""
 
+AHEAD_US: Final = 300_000_000
+"""A reading that is further ahead of the server's clock says nothing about what is alive now."""
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -61,7 +64,8 @@ class Figures:
         """Every sector's numbers at this instant."""
         columns = self._current()
         size = len(columns.asset)
-        times, values = self._latest.times[:size], self._latest.values[:size]
+        values = self._latest.values[:size]
+        times = _believed(self._latest.times[:size], now_us)
         alive = (times != NEVER) & (times > now_us - columns.patience)
         living = np.zeros(len(columns.asset_sector), np.bool_)
         living[columns.asset[alive]] = True
@@ -118,6 +122,11 @@ class Figures:
             {name: np.array(slots, np.int64) for name, slots in by_sector.items()},
             {key: np.array(slots, np.int64) for key, slots in by_metric.items()},
         )
+
+
+def _believed(times: Ints, now_us: int) -> Ints:
+    """Times as they count for life and age: none is later than now, and one of another year is none at all."""
+    return np.where(times > now_us + AHEAD_US, NEVER, np.minimum(times, now_us))
 
 
 def _metric(sector: Sector | None, name: str) -> Metric | None:

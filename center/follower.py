@@ -1,8 +1,12 @@
 """Follows the alert history into the hub: every transition once, in order, without a hole.
 
-A NOTIFY is only a hint that saves the wait; the poll every 250 ms is what the promise rests on. A seq is taken only
-when it is the next one. A hole cannot come from the writers (seq is given in commit order), so one that stays means
-that history was cut or the database is another one: then the book is loaded anew and every client told of the gap.
+A NOTIFY is only a hint that saves the wait; the poll every 250 ms is what the promise rests on. A database that has not
+answered a poll for COMMAND_S is given up and connected to anew: a half-open connection never reports its own end, and
+while nobody is through the clients hear no heartbeat.
+
+A seq is taken only when it is the next one. A hole cannot come from the writers (seq is given in commit order), so one
+that stays means that history was cut or the database is another one: then the book is loaded anew and every client told
+of the gap.
 """
 
 import asyncio
@@ -22,6 +26,10 @@ POLL_S: Final = 0.25
 BATCH: Final = 500
 EPOCH_S: Final = 5.0
 HOLE_S: Final = 5.0
+COMMAND_S: Final = 3.0
+"""How long the database may take for a poll."""
+BEHIND_S: Final = 3.0
+"""Seconds without a poll that left nothing behind after which clients are not told any more that they have all."""
 RETRY_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 log = structlog.get_logger(__name__)
@@ -45,12 +53,17 @@ class Follower:
         """Whether the last two seconds saw a poll that left nothing behind."""
         return self._clock.monotonic() - self._polled < 2.0
 
+    @property
+    def through(self) -> bool:
+        """Whether a heartbeat may say that clients have every alert there is: a shorter hitch is no reason not to."""
+        return self._clock.monotonic() - self._polled < BEHIND_S
+
     async def run(self) -> None:
         """Follows until cancelled; a lost database is tried again with bounded pauses."""
         failures = 0
         while True:
             try:
-                connection = await connect(self._dsn, application="center follower")
+                connection = await connect(self._dsn, application="center follower", command_timeout_s=COMMAND_S)
                 try:
                     await connection.add_listener(CHANNEL, self._hinted)
                     await self._load_if_needed(connection)
@@ -112,8 +125,10 @@ class Follower:
             metrics.FOLLOW_SECONDS.observe(max(0.0, (self._clock.now_us() - transition.at) / 1e6))
         self._hole_since = None
         metrics.FOLLOW_SEQ.set(book.seq)
-        self._polled = self._clock.monotonic()
-        return len(transitions) == BATCH
+        full = len(transitions) == BATCH
+        if not full:
+            self._polled = self._clock.monotonic()
+        return full
 
     async def _hole(self, found: int) -> None:
         now = self._clock.monotonic()

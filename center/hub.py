@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from center import frames
+from center.alertchannel import AlertChannel
 from center.book import AlertBook, Transition
-from center.channels import AlertChannel, StateChannel, StateSource
 from center.client import STALLED_S, AlertMember, Client
 from center.protocol import Subscribe, Unsubscribe
+from center.statechannel import StateChannel, StateSource
 from city import metrics
 
 

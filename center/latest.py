@@ -1,11 +1,12 @@
 """The newest value of every series, in columns: what the `live` channel sends and the key figures are made of.
 
 Each series has a slot. A slot carries the version in which it last changed, so that "what is new since version n" is
-one comparison over an array, whatever the number of clients that are behind by different amounts.
+one comparison over an array, whatever the number of clients that are behind by different amounts. Its sector and zone
+are codes in columns too, so that a filter looks up what is new and nothing else: hundreds of filters cost little.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,6 +17,8 @@ from center.protocol import Filter
 MAX_SERIES: Final = 500_000
 """Series beyond this are counted, not kept: memory stays bounded whatever is published."""
 NEVER: Final = np.iinfo(np.int64).min
+ENDLESS: Final = np.iinfo(np.int64).max
+Slots = npt.NDArray[np.intp]
 
 
 class SeriesPlace(msgspec.Struct, frozen=True, array_like=True):
@@ -52,7 +55,11 @@ class LatestValues:
         self._changed: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
         self._placed: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
         self.places_version = 0
-        self._masks: dict[Filter, tuple[int, npt.NDArray[np.bool_]]] = {}
+        self._ids: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
+        self._sector: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
+        self._zone: npt.NDArray[np.int64] = np.zeros(self._room, np.int64)
+        self._sectors: dict[str, int] = {}
+        self._zones: dict[str | None, int] = {}
 
     def __len__(self) -> int:
         return len(self.series)
@@ -70,10 +77,13 @@ class LatestValues:
                 self._named[one.sector, one.asset, one.metric] = slot
                 self.series.append(one)
                 self._grow()
+                self._ids[slot] = one.id
             elif self.series[slot] == one:
                 continue
             else:
                 self.series[slot] = one
+            self._sector[slot] = self._sectors.setdefault(one.sector, len(self._sectors))
+            self._zone[slot] = self._zones.setdefault(one.zone, len(self._zones))
             self._placed[slot] = version
             self.version = version
             self.places_version = version
@@ -85,20 +95,29 @@ class LatestValues:
             return None
         return Newest(int(self.times[slot]), float(self.values[slot]))
 
+    def is_silent(self, series: int) -> bool:
+        """Whether a series is known and has no reading yet."""
+        slot = self._slots.get(series)
+        return slot is not None and bool(self.times[slot] == NEVER)
+
     def unknown(self, ids: Iterable[int]) -> set[int]:
         """Those that have no place yet."""
         if len(self.series) >= MAX_SERIES:
             return set()
         return {one for one in ids if one not in self._slots}
 
-    def offer(self, rows: Sequence[tuple[int, int, float]]) -> int:
-        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer."""
+    def offer(self, rows: Sequence[tuple[int, int, float]], horizon: int = ENDLESS) -> int:
+        """Takes (series, time, value) rows, skipping unknown series; returns how many were newer.
+
+        A reading later than `horizon` gives way to any that is not: a clock that was wrong once must not hide what
+        is measured from then on.
+        """
         version = self.version + 1
         times, values, changed, slots = self.times, self.values, self._changed, self._slots
         newer = 0
         for series, time, value in rows:
             slot = slots.get(series)
-            if slot is not None and time > times[slot]:
+            if slot is not None and (time > times[slot] or time <= horizon < times[slot]):
                 times[slot] = time
                 values[slot] = value
                 changed[slot] = version
@@ -122,35 +141,47 @@ class LatestValues:
 
     def _fields(self, wanted: Filter, since: int) -> dict[str, object]:
         size = len(self.series)
-        mask = self._mask(wanted)
-        placed = np.nonzero(mask & (self._placed[:size] > since))[0]
-        fresh = np.nonzero(mask & (self._changed[:size] > max(since, 0)))[0]
+        fresh = self._filtered(wanted, np.nonzero(self._changed[:size] > max(since, 0))[0])
+        placed: list[int] = []
+        if self.places_version > since:
+            placed = self._filtered(wanted, np.nonzero(self._placed[:size] > since)[0]).tolist()
+        milliseconds = self.times[fresh] // 1000
+        columns = self._ids[fresh].tolist(), milliseconds.tolist(), self.values[fresh].tolist()
         series = self.series
-        ids = [series[slot].id for slot in fresh.tolist()]
-        milliseconds = (self.times[fresh] // 1000).tolist()
-        values = self.values[fresh].tolist()
-        return {
-            "series": [series[slot] for slot in placed.tolist()],
-            "values": list(zip(ids, milliseconds, values, strict=True)),
-        }
+        return {"series": [series[slot] for slot in placed], "values": list(zip(*columns, strict=True))}
 
-    def _mask(self, wanted: Filter) -> npt.NDArray[np.bool_]:
-        cached = self._masks.get(wanted)
-        if cached is not None and cached[0] == self.places_version:
-            return cached[1]
-        if len(self._masks) > 64:
-            self._masks.clear()
-        passes = (wanted.takes_place(one.sector, one.zone) for one in self.series)
-        mask = np.fromiter(passes, np.bool_, len(self.series))
-        self._masks[wanted] = (self.places_version, mask)
-        return mask
+    def _filtered(self, wanted: Filter, slots: Slots) -> Slots:
+        """Those of the slots that the filter takes, as `Filter.takes_place` says."""
+        if wanted.sectors:
+            slots = slots[_coded(self._sectors, wanted.sectors)[self._sector[slots]]]
+        if wanted.zones:
+            slots = slots[_coded(self._zones, wanted.zones)[self._zone[slots]]]
+        return slots
 
     def _grow(self) -> None:
         if len(self.series) <= self._room:
             return
         self._room *= 2
-        for name, blank in (("times", NEVER), ("values", 0), ("_changed", 0), ("_placed", 0)):
+        for name, blank in _COLUMNS:
             old = getattr(self, name)
             fresh = np.full(self._room, blank, old.dtype)
             fresh[: len(old)] = old
             setattr(self, name, fresh)
+
+
+_COLUMNS: Final = (
+    ("times", NEVER),
+    ("values", 0),
+    ("_changed", 0),
+    ("_placed", 0),
+    ("_ids", 0),
+    ("_sector", 0),
+    ("_zone", 0),
+)
+
+
+def _coded(codes: Mapping[Any, int], wanted: frozenset[str]) -> npt.NDArray[np.bool_]:
+    """By code, whether it is one of the names wanted."""
+    table = np.zeros(len(codes), np.bool_)
+    table[[codes[name] for name in wanted if name in codes]] = True
+    return table

@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
-import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as remote
 from aiokafka.structs import TopicPartition
 
+from center.figures import AHEAD_US
 from center.latest import LatestValues, SeriesPlace
+from center.rows import Row, read_frame
+from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS, load_sql
 from city.kafka import LIVE, BrokerUnavailable, LogReader, open_log_reader
@@ -31,9 +33,6 @@ SAME_LOG_S: Final = 2.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 log = structlog.get_logger(__name__)
-
-Row = tuple[int, int, float]
-_frame: Final = msgspec.json.Decoder(list[Row])
 
 
 class AnotherLog(Exception):
@@ -118,14 +117,17 @@ class LiveTail:
 
     async def _take(self, frames: Sequence[bytes | None]) -> None:
         rows: list[Row] = []
+        dropped = 0
         for frame in frames:
-            try:
-                rows += _frame.decode(frame or b"[]")
-            except msgspec.MsgspecError as wrong:
-                log.warning("live_frame_unreadable", error=str(wrong))
+            read, wrong = read_frame(frame or b"[]")
+            rows += read
+            dropped += wrong
+        if dropped:
+            metrics.LIVE_UNREADABLE.inc(dropped)
+            log.warning("live_rows_dropped", rows=dropped)
         if unknown := self._latest.unknown(row[0] for row in rows):
             await self._load_places(sorted(unknown))
-        self._latest.offer(rows)
+        self._latest.offer(rows, self._clock.now_us() + AHEAD_US)
 
     async def _load_places(self, ids: list[int] | None) -> None:
         rows = await self._pool.fetch(PLACES, ids)
@@ -134,4 +136,6 @@ class LiveTail:
     async def _load(self) -> None:
         await self._load_places(None)
         async with self._pool.acquire() as connection:
-            self._latest.offer(await latest_values(connection))
+            newest = await latest_values(connection)
+        horizon = self._clock.now_us() + AHEAD_US
+        self._latest.offer([one for one in newest if one.time <= horizon or self._latest.is_silent(one.series)])

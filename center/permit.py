@@ -9,10 +9,8 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIWebSocketRoute
-from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute
-from starlette.types import Message, Receive
 
 from access import secrets
 from access.policy import NOBODY, PERMISSIONS, Permission, Principal, require
@@ -22,8 +20,6 @@ from city.actor import Actor
 
 PREFIX: Final = "/api/v1"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-MAX_BODY: Final = 64 * 1024
-"""Bytes of a JSON body; events have limits of their own."""
 MARK: Final = "permission"
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -61,19 +57,16 @@ class Permit:
 
 
 class PermittedRoute(APIRoute):
-    """Decides before a body is read, and bounds it."""
+    """Decides before a body is looked at."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The route's handler behind its permit."""
         handler = super().get_route_handler()
         permits = list(_permits(self.dependant))
-        bounded = self.body_field is not None
 
         async def permitted(request: Request) -> Response:
             for permit in permits:
                 await permit(request)
-            if bounded:
-                request = Request(request.scope, _bounded(request.receive))
             return await handler(request)
 
         return permitted
@@ -131,20 +124,6 @@ def _check_csrf(connection: HTTPConnection, caller: Caller) -> None:
     if not secrets.same(sent, secrets.csrf(caller.credential.secret)):
         sentence = f"The header {CSRF_HEADER} is missing or wrong; GET /api/v1/session tells it."
         raise ApiError(403, "csrf", sentence)
-
-
-def _bounded(receive: Receive) -> Receive:
-    read = 0
-
-    async def bounded() -> Message:
-        nonlocal read
-        message = await receive()
-        read += len(message.get("body", b""))
-        if read > MAX_BODY:
-            raise HTTPException(413, f"The body has more than {MAX_BODY} bytes.")
-        return message
-
-    return bounded
 
 
 def _caller(request: Request) -> Caller:

@@ -1,7 +1,7 @@
 """`citywatch.v1` as a client speaks it: bytes in, a typed request or a ProtocolError out. No I/O, no clock of its own.
 
-A connection may ask anything at any time after `hello`, so its state is small: a bucket of tokens that bounds how often
-it may speak, and a count of mistakes. A mistake is answered by an `error` message; too many, or too fast, ends it.
+A connection may ask anything at any time after `hello`, so its state is small: a bucket of tokens that bounds what it
+may ask for, and a count of mistakes. A mistake is answered by an `error` message; too many, or too fast, ends it.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,8 @@ CHANNELS: Final[tuple[Channel, ...]] = ("alerts", "live", "city")
 MAX_MESSAGE: Final = 16 * 1024
 """Bytes of one client message; the longest legal one (a filter that names every zone) is about 2 KiB."""
 MAX_SEQ: Final = 2**63 - 1
+PRICES: Final[dict[Channel, float]] = {"alerts": 3.0, "live": 10.0, "city": 3.0}
+"""Tokens of a subscription, instead of a message's one: its snapshot may be megabytes that are made for it alone."""
 
 
 class Filter(msgspec.Struct, frozen=True):
@@ -71,7 +73,8 @@ class ProtocolError(Exception):
 class Listener:
     """The hearing half of one connection.
 
-    `rate` messages a second with a burst of `burst`; `patience` mistakes in the connection's life.
+    `rate` tokens a second, at most `burst` of them; a message costs one, a subscription what its snapshot costs.
+    `patience` mistakes in the connection's life.
     """
 
     def __init__(
@@ -95,22 +98,26 @@ class Listener:
     def hear(self, message: str | bytes | bytearray | None, now: float) -> Request:
         """The request in one message. Raises ProtocolError; `now` is a monotonic second."""
         try:
-            self._admit(now)
-            return self._understand(message)
+            self._pay(1.0, now)
+            request = self._understand(message)
+            if isinstance(request, Subscribe):
+                self._pay(PRICES[request.channel] - 1.0, now)
         except ProtocolError as mistake:
             self._patience -= 1
             if self._patience <= 0 and not mistake.fatal:
                 sentence = f"Too many mistakes; the last: {mistake.sentence}"
                 raise ProtocolError("too_many_errors", sentence, fatal=True) from mistake
             raise
+        return request
 
-    def _admit(self, now: float) -> None:
+    def _pay(self, price: float, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
-        if self._tokens < 1.0:
-            sentence = f"More than {self._rate:g} messages a second; connect again and speak slower."
+        if self._tokens < price:
+            each = ", ".join(f"{name} {tokens:g}" for name, tokens in PRICES.items())
+            sentence = f"More than {self._rate:g} tokens a second (a message costs 1, a subscription: {each})."
             raise ProtocolError("too_many_messages", sentence, fatal=True)
-        self._tokens -= 1.0
+        self._tokens -= price
 
     def _understand(self, message: str | bytes | bytearray | None) -> Request:
         if not isinstance(message, str):

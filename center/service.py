@@ -96,7 +96,7 @@ class Center:
             group.create_task(self.live.run(), name="live-tail")
             group.create_task(self.panels.run(), name="panels")
             group.create_task(self.door.run(), name="door")
-            group.create_task(Beats(self.hub, self.screens, self.clock).run(), name="beats")
+            group.create_task(Beats(self.hub, self.screens, self.follower, self.clock).run(), name="beats")
 
     def ways_in(self, connection: HTTPConnection) -> dict[str, object]:
         """How whoever sends this could sign in."""

@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket
 
 from access.policy import Denied, Principal, narrowed, require
 from center import frames, history
-from center.channels import CATCH_UP
+from center.alertchannel import CATCH_UP
 from center.client import Client, Wire
 from center.hub import Hub
 from center.protocol import EVERYTHING, Channel, Filter, Listener, Painted, ProtocolError, Subscribe, Unsubscribe

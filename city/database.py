@@ -12,6 +12,7 @@ import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 from asyncpg.exceptions._base import DataError as Unsendable
 
+from city.session import SERVER_KEEPALIVE, Session, introduce, keep_alive
 from city.settings import Settings
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ SESSION: Final = {
     "timezone": "UTC",
     "jit": "off",
     "idle_in_transaction_session_timeout": "3s",
+    **SERVER_KEEPALIVE,
 }
 """Set in every session: a client that is paused inside a transaction holds its locks for three seconds at most."""
 
@@ -110,17 +112,23 @@ async def open_pool(
 ) -> asyncpg.Pool:
     """A pool of sessions in UTC, named `application` in pg_stat_activity; `min_size` of them are connected at once.
 
+    A command that is not answered within `command_timeout_s` raises TimeoutError; its session is ended and none that
+    was open by then is used again.
+
     Raises:
         OSError, asyncpg.PostgresError: the server can't be reached or refuses; see `failure`.
     """
-    pool: asyncpg.Pool = await asyncpg.create_pool(
+    pool: asyncpg.Pool = asyncpg.create_pool(
         settings.database_dsn,
         min_size=min_size,
         max_size=max_size,
         command_timeout=command_timeout_s,
         timeout=10,
+        connection_class=Session,
+        init=lambda session: introduce(session, lambda: pool.expire_connections()),
         server_settings={**SESSION, "application_name": application},
     )
+    await pool
     return pool
 
 
@@ -132,6 +140,7 @@ async def connect(dsn: str, *, application: str, command_timeout_s: float | None
         command_timeout=command_timeout_s,
         server_settings={**SESSION, "application_name": application},
     )
+    keep_alive(connection)
     return connection
 
 

@@ -19,6 +19,11 @@ FETCHED_BYTES = Counter("citywatch_fetched_bytes_total", "Bytes of fetch respons
 REFUSED_BATCHES = Counter(
     "citywatch_refused_batches_total", "Record batches refused whole: bomb, codec, checksum", ["group", "reason"]
 )
+PRODUCER_TIMED = Counter(
+    "citywatch_producer_timed_batches_total",
+    "Record batches on Apache Kafka with their producers' times: the topic is no longer LogAppendTime",
+    ["group", "topic"],
+)
 FETCH_ERRORS = Counter("citywatch_fetch_errors_total", "Failed fetches by kind of error", ["group", "error"])
 BROKER_CONNECTED = Gauge("citywatch_broker_connected", "1 while the broker answers this consumer", ["group"])
 ASSIGNED_PARTITIONS = Gauge("citywatch_assigned_partitions", "Partitions owned by this member", ["group"])
@@ -63,6 +68,9 @@ EVENT_AGE_SECONDS = Histogram(
 )
 LIVE_FRAMES = Counter("citywatch_live_frames_total", "Frames of latest values sent to city.live")
 LIVE_DROPPED = Counter("citywatch_live_dropped_total", "Latest values not sent because the broker was slow or away")
+NOTICES_DROPPED = Counter(
+    "citywatch_notices_dropped_total", "Dead letters that city.deadletters was not told of; the table has them"
+)
 NEW_GENERATIONS = Counter(
     "citywatch_new_generations_total", "Logs found to be another log: broker emptied or topic created anew", ["topic"]
 )
@@ -77,6 +85,10 @@ TAKEOVER_SECONDS = Histogram(
 )
 LEASE_HELD = Gauge("citywatch_lease_held", "1 while this process holds the lease", ["name"])
 LEASE_LOST = Counter("citywatch_lease_lost_total", "Leases lost to another owner or to time", ["name"])
+
+DATABASE_HANGS = Counter(
+    "citywatch_database_hangs_total", "Commands that the database did not answer in time; their sessions were ended"
+)
 
 # --- Alerts --------------------------------------------------------------------------------------------------------
 
@@ -119,6 +131,7 @@ FRAME_BYTES = Counter("citywatch_frame_bytes_total", "Bytes of WebSocket frames 
 CONFLATED = Counter("citywatch_conflated_total", "Frames that stood for several because their client was slow")
 QUEUE_DROPS = Counter("citywatch_queue_drops_total", "Alert queues given up for a gap and a snapshot")
 GAPS = Counter("citywatch_gaps_total", "Gaps told to clients; cause is slow, epoch, too_old", ["channel", "cause"])
+LIVE_UNREADABLE = Counter("citywatch_live_unreadable_total", "Rows of city.live that were no readings, dropped")
 FOLLOW_SECONDS = Histogram(
     "citywatch_follow_seconds",
     "From a transition's commit until every client that keeps up was sent it",
@@ -154,6 +167,10 @@ HTTP_EVENTS = Counter("citywatch_http_events_total", "Events at the HTTP door: t
 ROLLUP_SECONDS = Histogram("citywatch_rollup_seconds", "Time of one rollup round", ["level"], buckets=SLOW_SECONDS)
 ROLLUP_QUEUE = Gauge("citywatch_rollup_queue", "Dirty ranges that the last rollup round left waiting")
 RETENTION_DROPPED = Counter("citywatch_retention_dropped_total", "Days or chunks erased by retention", ["table"])
+
+RETENTION_ROWS = Counter(
+    "citywatch_retention_rows_total", "Dead letters and conflicts erased by their retention", ["table"]
+)
 
 # --- Simulation ------------------------------------------------------------------------------------------------------
 

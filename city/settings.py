@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     raw_retention_days: int = Field(90, ge=1, description="older readings are refused as late")
     minute_retention_days: int = Field(730, ge=1, description="minutes are kept so long, and as long as raw readings")
     hour_retention_days: int | None = Field(None, ge=1, description="hours are kept so long; not given: for ever")
+    dead_letter_retention_days: int = Field(90, ge=1, description="older dead letters are erased, replayed or not")
+    conflict_retention_days: int = Field(
+        90, ge=1, description="older conflicts (a second value for a reading) are erased"
+    )
     worker: str = Field("", description="name of this worker; empty: host and process id")
     center_host: str = "127.0.0.1"
     center_port: int = Field(8700, ge=0, le=65535)

@@ -43,7 +43,6 @@ class Wanted(msgspec.Struct, frozen=True):
     source: str | None = None
     since: datetime | None = None
     waiting: bool = False
-    topics: list[str] | None = None
     before: int | None = None
     limit: int = 50
 
@@ -57,7 +56,7 @@ class CantReplayError(Exception):
 async def find(pool: asyncpg.Pool, wanted: Wanted) -> list[Letter]:
     """Letters that match, newest first."""
     w = wanted
-    rows = await pool.fetch(_FIND, w.reason, w.topic, w.source, w.since, w.waiting, w.before, w.limit, w.topics)
+    rows = await pool.fetch(_FIND, w.reason, w.topic, w.source, w.since, w.waiting, w.before, w.limit)
     return [_letter(row) for row in rows]
 
 

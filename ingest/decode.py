@@ -1,7 +1,8 @@
 """Batches to work: every record a reading, a report, late, dead, or no record. Pure but for metrics."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -17,8 +18,11 @@ from ingest.ownership import Owned
 from ingest.work import Part, Work
 
 DAY_US: Final = 86_400_000_000
-SLICE: Final = 1_000
-"""Records decoded before other tasks get their turn."""
+SLICE: Final = 200
+SLICE_BYTES: Final = 64 * 1024
+"""At most so many records, of so many bytes (or one larger), are decoded before the time is looked at."""
+TURN_S: Final = 0.005
+"""How long decoding goes on before other tasks get their turn."""
 _UNUSUAL: Final = (KeyError, ValueError, RecursionError, msgspec.MsgspecError, TypeError)
 
 
@@ -34,24 +38,32 @@ class Opener:
         self._assets = assets
         self._retention_us = retention_days * DAY_US
 
-    async def open(self, batches: Iterable[tuple[Owned, Batch]]) -> Work:
-        """The work that these batches make, each with the ownership under which it was read.
+    async def open(self, batches: Iterable[tuple[Owned, Batch]], server: str | None = None) -> Work:
+        """The work that these batches make, each with the ownership under which it was read; `server` gave the ids.
 
         Gives way to the event loop every few milliseconds, so that fetching and writing go on beside it.
         """
-        work = Work()
+        work = Work(server=server)
         for owned, batch in batches:
             part = Part(owned, batch, work.records, no_record=batch.no_record)
             work.parts.append(part)
             work.records += len(batch.records)
-            for start in range(0, len(batch.records), SLICE):
-                with metrics.DECODE_SECONDS.labels("ingest").time():
-                    self._read(work, part, start, batch.records[start : start + SLICE])
-                await asyncio.sleep(0)
+            began = time.monotonic()
+            for start, end in _slices(batch.records):
+                self._read(work, part, start, batch.records[start:end])
+                if (now := time.monotonic()) - began >= TURN_S:
+                    metrics.DECODE_SECONDS.labels("ingest").observe(now - began)
+                    await asyncio.sleep(0)
+                    began = time.monotonic()
+            metrics.DECODE_SECONDS.labels("ingest").observe(time.monotonic() - began)
+            await asyncio.sleep(0)
             for refused in batch.refused:
                 records = refused.next_offset - refused.first_offset
                 part.dead += records
                 metrics.REFUSALS.labels("kafka", part.sector, refused.reason).inc(records)
+                if refused.timestamp_us is not None and not owned.gate.passes(refused.timestamp_us):
+                    owned.gate.count(refused.first_offset, refused.reason, refused.detail)
+                    continue
                 letter = DeadLetter(
                     refused.first_offset,
                     refused.next_offset,
@@ -85,8 +97,8 @@ class Opener:
                     or not is_plain(value, event)  # type: ignore[arg-type]
                 ):
                     raise KeyError
-                time = parse_time(event.time)
-                if not -FUTURE_TOLERANCE_US <= record.timestamp_us - time <= retention_us:
+                at = parse_time(event.time)
+                if not -FUTURE_TOLERANCE_US <= record.timestamp_us - at <= retention_us:
                     raise KeyError
                 measurements, ids = data.measurements, asset.series
                 found = []
@@ -97,11 +109,13 @@ class Opener:
                     found.append(series_id)
                 if not found:
                     raise KeyError
+                if at > asset.placed_at and (data.location is not None or data.zone is not None):
+                    asset.placed_at = at
             except _UNUSUAL:
                 self._read_closely(work, part, number, record)
                 continue
             numbers.append(number)
-            times.append(time)
+            times.append(at)
             counts.append(len(found))
             series += found
             values += measurements.values()
@@ -132,3 +146,15 @@ class Opener:
                 work.strangers.append((part, number, decoded))
             else:
                 work.reports.append((number, decoded))
+
+
+def _slices(records: list[Record]) -> Iterator[tuple[int, int]]:
+    """Ranges of records that are decoded in one go."""
+    start = size = 0
+    for at, record in enumerate(records):
+        size += len(record.value or b"")
+        if at - start >= SLICE or size >= SLICE_BYTES:
+            yield start, at + 1
+            start, size = at + 1, 0
+    if start < len(records):
+        yield start, len(records)

@@ -8,6 +8,5 @@ WHERE ($1::text IS NULL OR reason = $1)
   AND ($4::timestamptz IS NULL OR at >= $4)
   AND (NOT $5::bool OR replayed_at IS NULL)
   AND ($6::bigint IS NULL OR id < $6)
-  AND ($8::text[] IS NULL OR topic = ANY ($8))
 ORDER BY id DESC
 LIMIT $7

@@ -39,6 +39,12 @@ class Latest:
         self._unsent[ids] = True
         self._unseen[ids] = True
 
+    def forget(self) -> None:
+        """Know nothing any more: the ids may be those of other series now."""
+        self._time[:] = np.iinfo(np.int64).min
+        self._unsent[:] = False
+        self._unseen[:] = False
+
     def take_unsent(self) -> Values:
         """What changed since the last call."""
         return self._take(self._unsent)

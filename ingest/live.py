@@ -5,7 +5,7 @@ Screens and watchers hear it soon; the database knows anyway, so nothing ever wa
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -30,22 +30,28 @@ class Outlet:
 
     def __init__(self, latest: Latest) -> None:
         self._latest = latest
-        self._notices: deque[bytes] = deque(maxlen=NOTICES)
-        self._failing = False
+        self._notices: deque[bytes] = deque()
+        self._failing: set[str] = set()
 
     def offer(self, new: Values, parts: Iterable[Part]) -> None:
         """Take what a committed work brought."""
         self._latest.offer(new.series, new.time, new.value)
         self._notices.extend(_ENCODER.encode(notice) for part in parts for notice in _notices(part))
+        while len(self._notices) > NOTICES:
+            self._notices.popleft()
+            metrics.NOTICES_DROPPED.inc()
 
     async def run(self, settings: Settings, stop: asyncio.Event) -> None:
-        """Send until told to stop."""
-        async with Producer(settings, linger_ms=0) as producer:
-            while not stop.is_set():
-                await _pause(stop)
-                await self._send_frames(producer)
-                while self._notices:
-                    await self._send(producer, DEADLETTERS, self._notices.popleft())
+        """Send until told to stop. Either topic may be away: the other goes on, by a producer of its own."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_send_all(settings, stop, self._send_frames))
+            tasks.create_task(_send_all(settings, stop, self._send_notices))
+
+    async def _send_notices(self, producer: Producer) -> None:
+        """Which dead letters there are."""
+        while self._notices:
+            if not await self._send(producer, DEADLETTERS, self._notices.popleft()):
+                metrics.NOTICES_DROPPED.inc()
 
     async def _send_frames(self, producer: Producer) -> None:
         """Frames `[[series_id, time_µs, value], …]` of what changed."""
@@ -63,12 +69,28 @@ class Outlet:
         try:
             await producer.publish(topic, message)
         except KafkaError as error:
-            if not self._failing:
+            if topic not in self._failing:
                 log.warning("not told", topic=topic, error=str(error))
-            self._failing = True
-        else:
-            self._failing = False
-        return not self._failing
+            self._failing.add(topic)
+            return False
+        self._failing.discard(topic)
+        return True
+
+
+async def _send_all(settings: Settings, stop: asyncio.Event, send: Callable[[Producer], Awaitable[None]]) -> None:
+    """What there is to send, every 250 ms, and once more at the end."""
+    async with Producer(settings, linger_ms=0) as producer:
+        while not stop.is_set():
+            await _pause(stop)
+            await send(producer)
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(EVERY_S):
+            await stop.wait()
+    except TimeoutError:
+        return
 
 
 def _notices(part: Part) -> Iterable[dict[str, str | int]]:
@@ -83,14 +105,6 @@ def _notices(part: Part) -> Iterable[dict[str, str | int]]:
             "detail": letter.detail,
             "records": letter.records,
         }
-
-
-async def _pause(stop: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(EVERY_S):
-            await stop.wait()
-    except TimeoutError:
-        return
 
 
 _ENCODER: Final = msgspec.json.Encoder()

@@ -15,12 +15,14 @@ from city import metrics
 from city.database import Connection, load_sql, refuses_rows
 from city.events import Reading
 from city.sectors import Catalogue
+from city.session import server_of
 from ingest.assets import Asset
 from ingest.latest import Latest
+from ingest.ownership import FencedError
+from ingest.places import confirm, has_place, move, place_of
 from ingest.sieve import why_unstorable
-from ingest.work import Part, Work
+from ingest.work import Part, Stranger, Work
 
-Stranger = tuple[Part, int, Reading]
 Refused = dict[int, str]
 """Why the database refuses a reading, by its number."""
 
@@ -28,29 +30,50 @@ log = structlog.get_logger(__name__)
 
 
 class Series:
-    """The series that this worker knows: `assets` by sector and name, filled only after commit."""
+    """The series that this worker knows: `assets` by sector and name, filled only after commit.
+
+    Ids are those of `server`: one that took over, or came back from an older state, may give the same to others.
+    """
 
     def __init__(self, pool: asyncpg.Pool, catalogue: Catalogue) -> None:
         self._pool = pool
         self._catalogue = catalogue
         self.assets: dict[str, dict[str, Asset]] = {name: {} for name in catalogue.sectors}
+        self.server: str | None = None
+
+    def forget(self) -> None:
+        """Know nothing any more; to be called while no work is being opened or placed."""
+        for assets in self.assets.values():
+            assets.clear()
 
     async def place(self, work: Work) -> None:
         """Give every stranger of the work its series ids, allocating what is new and refusing what passes the limit.
 
-        May be called again after an error of the database: the work changes only when all is committed.
+        May be called again after an error of the database: the work changes only when all is committed. Raises
+        FencedError when some of the work's ids are another server's.
         """
         if not work.strangers:
             return
+        async with self._pool.acquire() as connection:
+            if self.server != server_of(connection):
+                self.forget()
+                self.server = server_of(connection)
+        if work.server not in (None, self.server):
+            raise FencedError([part.owned.tp for part in work.parts])
         by_sector: dict[str, list[Stranger]] = defaultdict(list)
         for stranger in work.strangers:
             by_sector[stranger[2].sector].append(stranger)
         refused: Refused = {}
         for sector, strangers in by_sector.items():
             if self._unknown(sector, strangers):
-                await self._load(self._pool, sector, {s[2].asset for s in self._unknown(sector, strangers)})
+                async with self._pool.acquire() as connection:
+                    await self._load(connection, sector, {s[2].asset for s in self._unknown(sector, strangers)})
             await self._each(partial(self._allocate_unknown, sector), strangers, refused)
-        await self._each(self._move, [s for s in work.strangers if s[1] not in refused], refused)
+        await self._each(
+            partial(move, self._pool, self.server, self.assets),
+            [s for s in work.strangers if s[1] not in refused],
+            refused,
+        )
         for part, number, reading in work.strangers:
             if number in refused:
                 part.taken -= 1
@@ -58,14 +81,18 @@ class Series:
             else:
                 self._add(work, part, number, reading)
         work.strangers = []
+        work.server = self.server
 
     async def flush_last_seen(self, latest: Latest) -> None:
-        """Record when each asset was last heard; on an error what was taken is given back."""
+        """Record when each asset was last heard, and until when it was where it is; what fails waits for next time."""
+        await confirm(self._pool, self.server, self.assets)
         seen = latest.take_unseen()
         if not len(seen.series):
             return
         try:
-            await self._pool.execute(_FLUSH, seen.series.tolist(), seen.time.tolist())
+            async with self._pool.acquire() as connection:
+                if self.server in (None, server_of(connection)):
+                    await connection.execute(_FLUSH, seen.series.tolist(), seen.time.tolist())
         except BaseException:
             latest.put_back_unseen(seen)
             raise
@@ -112,7 +139,9 @@ class Series:
         ids = [asset.series[name][0] for name in reading.measurements]
         work.add(number, reading.time, ids, list(reading.measurements.values()))
 
-    async def _load(self, connection: "Connection | asyncpg.Pool", sector: str, names: Iterable[str]) -> None:
+    async def _load(self, connection: Connection, sector: str, names: Iterable[str]) -> None:
+        if server_of(connection) != self.server:
+            raise asyncpg.InterfaceError("the server is another one now; place the work again")
         rows = await connection.fetch(_SELECT, sector, sorted(names))
         for row in rows:
             self._know(sector, row["name"], _asset_of(row))
@@ -146,7 +175,8 @@ class Series:
             inserted = await connection.fetch(_INSERT_SERIES, *map(list, zip(*columns, strict=True)), units)
         for name, reading in firsts.items():
             firm = None if reading.zone_approximate else reading.zone
-            self._know(sector, name, Asset(new[name], firm, reading.location, reading.time))
+            placed_at = reading.time if has_place(reading) else 0
+            self._know(sector, name, Asset(new[name], firm, reading.location, placed_at, placed_at))
         names = {id_: name for name, id_ in ids.items()}
         for row in inserted:
             self._know_series(sector, names[row["asset_id"]], row["metric"], row["id"])
@@ -180,50 +210,15 @@ class Series:
         )
         return {row["name"]: row["id"] for row in rows}
 
-    async def _move(self, strangers: Iterable[Stranger]) -> None:
-        """Keep the last place of each asset, by event time."""
-        moved: dict[int, tuple[Asset, Reading]] = {}
-        for _, _, reading in strangers:
-            asset = self.assets[reading.sector].get(reading.asset)
-            if asset is not None and _is_elsewhere(asset, reading):
-                before = moved.get(asset.id)
-                if reading.time >= (before[1].time if before else asset.placed_at):
-                    moved[asset.id] = (asset, reading)
-        if not moved:
-            return
-        order = sorted(moved)
-        readings = [moved[id_][1] for id_ in order]
-        await self._pool.execute(
-            _MOVE,
-            order,
-            [r.zone for r in readings],
-            [r.zone_approximate for r in readings],
-            [r.location[0] if r.location else None for r in readings],
-            [r.location[1] if r.location else None for r in readings],
-        )
-        for asset, reading in moved.values():
-            asset.placed_at = reading.time
-            if reading.zone is not None:
-                asset.zone = None if reading.zone_approximate else reading.zone
-            if reading.location is not None:
-                asset.location = reading.location
-
-
-def _is_elsewhere(asset: Asset, reading: Reading) -> bool:
-    if reading.location is not None and reading.location != asset.location:
-        return True
-    return reading.zone is not None and not reading.zone_approximate and reading.zone != asset.zone
-
 
 def _asset_of(row: asyncpg.Record) -> Asset:
-    location = None if row["lon"] is None else (row["lon"], row["lat"])
-    return Asset(row["id"], None if row["zone_approximate"] else row["zone"], location)
+    zone, location, placed_at = place_of(row)
+    return Asset(row["id"], zone, location, placed_at, placed_at)
 
 
 _SELECT = load_sql("ingest", "select_assets.sql")
 _COUNT = load_sql("ingest", "count_series.sql")
 _INSERT_ASSETS = load_sql("ingest", "insert_assets.sql")
 _INSERT_SERIES = load_sql("ingest", "insert_series.sql")
-_MOVE = load_sql("ingest", "move_assets.sql")
 _FLUSH = load_sql("ingest", "flush_last_seen.sql")
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('citywatch.series.' || $1, 0))"

@@ -1,5 +1,6 @@
 """What one transaction will carry: the batches of some partitions, decoded to columns, nothing allocated yet."""
 
+from bisect import bisect_right
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -45,11 +46,15 @@ class Part:
             gate.count(record.offset, reason, detail)
 
 
+Stranger = tuple[Part, int, Reading]
+
+
 @dataclass(slots=True, eq=False)
 class Work:
     """Columns: `numbers`, `times`, `counts` have a row a reading record; `series`, `values` one a measurement.
 
-    `strangers` are readings whose asset, series or place is not known yet: (part, number, reading).
+    `strangers` are readings whose asset, series or place is not known yet: (part, number, reading). `server` is the one
+    that gave the series their ids, None while there is none of them.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -60,7 +65,8 @@ class Work:
     series: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     reports: list[tuple[int, Report]] = field(default_factory=list)
-    strangers: list[tuple[Part, int, Reading]] = field(default_factory=list)
+    strangers: list[Stranger] = field(default_factory=list)
+    server: str | None = None
 
     def add(self, number: int, time: int, series: list[int], values: list[float]) -> None:
         """The measurements of one record."""
@@ -75,10 +81,15 @@ class Work:
         """Numbers of the records that are to be stored."""
         return sorted([*self.numbers, *(number for number, _ in self.reports)])
 
+    def record_time(self, number: int) -> int:
+        """When the broker took a record."""
+        part = self.parts[bisect_right(self.parts, number, key=lambda part: part.base) - 1]
+        return part.batch.records[number - part.base].timestamp_us
+
     def only(self, numbers: Collection[int]) -> "Work":
         """The readings and reports of these records alone, under the same books, without letters."""
         kept = set(numbers)
-        work = Work([replace(part, letters=[]) for part in self.parts], self.records)
+        work = Work([replace(part, letters=[]) for part in self.parts], self.records, server=self.server)
         at = 0
         for number, time, count in zip(self.numbers, self.times, self.counts, strict=True):
             if number in kept:

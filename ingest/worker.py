@@ -11,13 +11,14 @@ import asyncpg
 import structlog
 
 from city.clock import SystemClock
-from city.database import failure, open_pool
+from city.database import STORE_ERRORS, failure, open_pool
 from city.decoding import Decoder
 from city.failpoint import hit
 from city.kafka import Batch, BrokerUnavailable, GroupConsumer, OffsetGone, TopicPartition, topic_for
 from city.metrics import serve_metrics
 from city.rollup import Rollup
 from city.sectors import Catalogue
+from city.session import is_hang
 from city.settings import Settings
 from city.zones import ZoneMap
 from ingest.decode import Opener
@@ -33,6 +34,10 @@ GROUP: Final = "citywatch-ingest"
 MAX_RECORDS: Final = 10_000
 FETCH_S: Final = 0.25
 LAST_SEEN_S: Final = 60.0
+COMMAND_S: Final = 8.0
+"""How long the database may take for one command of the records' way; then its session is given up."""
+ROLLUP_COMMAND_S: Final = 600.0
+"""The same for aggregates and retention, which may have days to catch up with."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,17 +53,33 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     patience = Patience(stop)
     with contextlib.suppress(StoppedError):
         pool = await patience.until_done(
-            lambda: open_pool(settings, application=f"citywatch-ingest:{name}", max_size=6)
+            lambda: open_pool(settings, application=f"citywatch-ingest:{name}", max_size=6, command_timeout_s=COMMAND_S)
         )
-        async with pool:
-            await Worker(settings, pool, Decoder(catalogue, zones), name, stop).run()
+        async with (
+            pool,
+            await open_pool(
+                settings,
+                application=f"citywatch-rollup:{name}",
+                min_size=0,
+                max_size=3,
+                command_timeout_s=ROLLUP_COMMAND_S,
+            ) as slow,
+        ):
+            rollup = Rollup(slow, settings, SystemClock(), name)
+            await Worker(settings, pool, Decoder(catalogue, zones), name, rollup, stop).run()
 
 
 class Worker:
     """Fetch, decode and write overlap; one work is being written while the next is fetched, decoded and placed."""
 
     def __init__(
-        self, settings: Settings, pool: asyncpg.Pool, decoder: Decoder, name: str, stop: asyncio.Event
+        self,
+        settings: Settings,
+        pool: asyncpg.Pool,
+        decoder: Decoder,
+        name: str,
+        rollup: Rollup,
+        stop: asyncio.Event,
     ) -> None:
         topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
         self._consumer = GroupConsumer(settings, GROUP, topics, on_assigned=self._assigned, on_revoked=self._revoked)
@@ -68,11 +89,12 @@ class Worker:
         self._writer = Writer(pool)
         self._latest = Latest()
         self._outlet = Outlet(self._latest)
-        self._rollup = Rollup(pool, settings, SystemClock(), name)
+        self._rollup = rollup
         self._settings = settings
         self._stop = stop
         self._fetching, self._placing, self._writing = Patience(stop), Patience(stop), Patience(stop)
         self._in_flight: asyncio.Task[None] | None = None
+        self._stale = False
 
     async def run(self) -> None:
         """Until told to stop; beside the records go `city.live`, the assets' last_seen and the rollup."""
@@ -113,10 +135,15 @@ class Worker:
                 batches = await self._fetch()
                 if self._in_flight is not None and self._in_flight.done():
                     await self._written()
-                work = await self._opener.open(self._ours(batches))
-                await self._place(work)
-                if work.parts:
+                if self._stale:
+                    self._stale = False
+                    self._series.forget()
+                server = self._series.server
+                work = await self._opener.open(self._ours(batches), server)
+                if await self._place(work) and work.parts:
                     await self._written()
+                    if server not in (None, self._series.server):
+                        self._latest.forget()
                     self._in_flight = asyncio.create_task(self._write(work))
         finally:
             await self._written()
@@ -148,21 +175,36 @@ class Worker:
             ours.append((owned, batch))
         return ours
 
-    async def _place(self, work: Work) -> None:
-        """Allocate what is new; after this nothing of the work is refused any more."""
-        await self._placing.until_done(lambda: self._series.place(work))
+    async def _place(self, work: Work) -> bool:
+        """Allocate what is new; False if the work is void, because its ids are those of a server before."""
+        try:
+            await self._placing.until_done(lambda: self._series.place(work))
+        except FencedError:
+            self._take_stock("the database is another server now")
+            return False
         work.close()
+        return True
 
     async def _write(self, work: Work) -> None:
         """Commit the work, however long the database is away; a work that is void by then is dropped."""
         try:
             new = await self._writing.until_done(lambda: self._write_once(work))
         except FencedError as fenced:
-            log.warning("another worker has taken partitions; taking stock", partitions=fenced.partitions)
-            self._consumer.retake()
+            why = (
+                "another owner, or another state of the database"
+                if fenced.__cause__ is None
+                else "a write was not answered"
+            )
+            self._take_stock(why)
             return
         hit("after_commit_before_fetch")
         self._outlet.offer(new, work.parts)
+
+    def _take_stock(self, why: str) -> None:
+        """What is read on begins with what the database says now: owner, offset, ids."""
+        log.warning("taking stock", why=why)
+        self._stale = True
+        self._consumer.retake()
 
     async def _write_once(self, work: Work) -> Values:
         held = self._ownership.partitions
@@ -173,7 +215,13 @@ class Worker:
         ]
         if void:
             raise FencedError(void)
-        return await self._writer.write(work)
+        try:
+            return await self._writer.write(work)
+        except STORE_ERRORS as error:
+            if not is_hang(error):
+                raise
+            # Whether it was committed is unknown, and the old session may hold our rows: taking them anew settles both.
+            raise FencedError([part.owned.tp for part in work.parts]) from error
 
     async def _written(self) -> None:
         """Wait for the work in flight."""
@@ -185,6 +233,7 @@ class Worker:
         """Own what the group gives, once the work in flight has had its chance."""
         if self._in_flight is not None:
             await asyncio.wait({self._in_flight}, timeout=STUCK_S)
+        self._stale = True
         return await self._ownership.take(partitions)
 
     async def _revoked(self, partitions: list[TopicPartition]) -> None:

@@ -9,7 +9,9 @@ from asyncpg.exceptions import InterfaceError, PostgresError
 from city import metrics
 from city.database import Connection, load_sql, refuses_rows
 from city.dirty import MARK_DIRTY, dirty_marks
+from city.session import server_of
 from ingest import letters, reports
+from ingest.flood import FloodGate
 from ingest.latest import Values
 from ingest.ownership import FencedError
 from ingest.packing import Floats, pack_readings, pack_staged, pieces
@@ -28,6 +30,7 @@ class Writer:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._expect_known = False
+        self._conflict_gate = FloodGate()
 
     async def write(self, work: Work) -> Values:
         """Commit the work; returns the readings that are new, sorted by series and time.
@@ -67,6 +70,7 @@ class Writer:
         new = rows.first
         packed = pack_readings(rows.time[new], rows.series[new], rows.value[new])
         async with self._pool.acquire() as connection, connection.transaction():
+            self._check_server(connection, work)
             if work.reports:
                 await self._lock(connection, work)
             new_reports = await reports.upsert(connection, work.reports)
@@ -77,7 +81,7 @@ class Writer:
                 await connection.copy_to_table(
                     "reading", source=pieces(packed), columns=["time", "series_id", "value"], format="binary"
                 )
-            await self._conflicts(connection, rows, conflict, rows.kept[conflict])
+            await self._conflicts(connection, work, rows, conflict, rows.kept)
             await letters.insert(connection, work.parts)
         return new, tallies
 
@@ -96,6 +100,7 @@ class Writer:
         new: Mask = np.zeros(len(rows), bool)
         conflict: Mask = np.zeros(len(rows), bool)
         kept = np.zeros(len(rows))
+        self._check_server(connection, work)
         await self._lock(connection, work)
         if len(rows):
             await self._mark(connection, rows)
@@ -110,7 +115,7 @@ class Writer:
             for position, value in await connection.fetch(_SELECT_CONFLICTS, *span):
                 conflict[position] = True
                 kept[position] = value
-        await self._conflicts(connection, rows, conflict, kept[conflict])
+        await self._conflicts(connection, work, rows, conflict, kept)
         new_reports = await reports.upsert(connection, work.reports)
         await letters.insert(connection, work.parts)
         return new, conflict, new_reports
@@ -155,6 +160,11 @@ class Writer:
         )
         self._check(work, moved)
 
+    def _check_server(self, connection: Connection, work: Work) -> None:
+        if work.server not in (None, server_of(connection)):
+            metrics.FENCED.labels("ingest").inc()
+            raise FencedError([part.owned.tp for part in work.parts])
+
     async def _mark(self, connection: Connection, rows: Rows) -> None:
         """Tell the rollup of a plain store which ranges it has to sum up again."""
         await connection.execute(MARK_DIRTY, *dirty_marks(rows.series, rows.time, time.time_ns() // 1000))
@@ -175,11 +185,12 @@ class Writer:
             metrics.FENCED.labels("ingest").inc()
             raise FencedError([part.owned.tp for part in work.parts if tuple(part.owned.tp) not in ours])
 
-    async def _conflicts(self, connection: Connection, rows: Rows, conflict: Mask, kept: Floats) -> None:
-        if not conflict.any():
-            return
-        series, times, refused = rows.series[conflict], rows.time[conflict], rows.value[conflict]
-        await connection.execute(_INSERT_CONFLICTS, series.tolist(), times.tolist(), kept.tolist(), refused.tolist())
+    async def _conflicts(self, connection: Connection, work: Work, rows: Rows, conflict: Mask, kept: Floats) -> None:
+        """Note refused values; of a flood (above 100 a second of record time) every hundredth: the books count all."""
+        noted = [at for at in np.flatnonzero(conflict) if self._conflict_gate.passes(work.record_time(rows.number[at]))]
+        if noted:
+            columns = rows.series[noted], rows.time[noted], kept[noted], rows.value[noted]
+            await connection.execute(_INSERT_CONFLICTS, *(column.tolist() for column in columns))
 
 
 def _count(sector: str, late: int, dead: int, no_record: int, counted: Tally) -> None:

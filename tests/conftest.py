@@ -22,6 +22,34 @@ TIMESCALE_DSN = os.environ.get("CITYWATCH_TEST_TIMESCALE_DSN", "")
 STORE = "timescale" if TIMESCALE_DSN else "plain"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`only(broker=…, server=…, store=…)`: what concerns another broker, server or store is no test of this run.
+
+    It is left out, not skipped: a skipped test is one that should have run (see `pytest_sessionfinish`).
+    """
+    here = {"broker": BROKER, "server": "timescale" if TIMESCALE_DSN else "embedded"}
+
+    def belongs(item: pytest.Item) -> bool:
+        store = getattr(getattr(item, "callspec", None), "params", {}).get("kind_and_dsn", STORE)
+        facts = {**here, "store": store}
+        if TIMESCALE_DSN and store == "plain" and "kind_and_dsn" in getattr(item, "fixturenames", ()):
+            return False  # the whole suite runs on TimescaleDB
+        return all(facts[name] == wanted for mark in item.iter_markers("only") for name, wanted in mark.kwargs.items())
+
+    left_out = [item for item in items if not belongs(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if belongs(item)]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where CI runs, everything is there: a test that skips itself fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter is not None and (skipped := reporter.stats.get("skipped")):
+        print(f"\n{len(skipped)} tests were skipped; CI skips none")
+        session.exitstatus = 1
+
+
 def with_database(dsn: str, name: str) -> str:
     """The same server's address with another database."""
     address, _, query = dsn.partition("?")

@@ -89,7 +89,7 @@ async def accounts(center: CenterOf, actor: ActorOf) -> Response:
     status_code=201,
     summary="New account",
     dependencies=MANAGE,
-    responses={**answers(FirstPassword, "Made", 201), **errors(409, 413, 422, 429, 503)},
+    responses={**answers(FirstPassword, "Made", 201), **errors(408, 409, 413, 422, 429, 503)},
 )
 async def create(center: CenterOf, actor: ActorOf, body: NewAccount) -> Response:
     """A local account; its first password is in the answer and nowhere else."""
@@ -104,7 +104,7 @@ async def create(center: CenterOf, actor: ActorOf, body: NewAccount) -> Response
     "/{account_id}",
     summary="Change role, scope, or whether it may sign in",
     dependencies=MANAGE,
-    responses={**answers(AccountOut), **errors(404, 409, 413, 422, 503)},
+    responses={**answers(AccountOut), **errors(404, 408, 409, 413, 422, 503)},
 )
 async def change(center: CenterOf, actor: ActorOf, account_id: uuid.UUID, body: Changes) -> Response:
     """Takes effect at once, also on open WebSockets."""

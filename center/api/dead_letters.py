@@ -2,7 +2,7 @@
 
 import base64
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
@@ -11,12 +11,14 @@ from access.policy import Principal
 from center.api.common import CenterOf, Cursor, Id, Limit
 from center.errors import errors, not_found
 from center.permit import Permit, resources
+from city.database import load_sql
 from city.events import Reason
 from city.kafka import topic_for
 from ingest import dead_letters as letters
 
 router = resources("/dead-letters", tag="operation")
 May = Annotated[Principal, Depends(Permit("dead_letters.read"))]
+PAGE: Final = load_sql("center", "dead_letters_page.sql")
 
 
 class DeadLetter(BaseModel):
@@ -69,11 +71,8 @@ async def dead_letters(
     cursor: Cursor = None,
 ) -> DeadLetters:
     """Refused events, newest first."""
-    wanted = letters.Wanted(
-        reason=reason, source=source, waiting=waiting, before=cursor, limit=limit + 1, topics=_topics(who)
-    )
-    found = await letters.find(center.pool, wanted)
-    page = [DeadLetter(**_fields(letter)) for letter in found[:limit]]
+    found = await center.pool.fetch(PAGE, reason, source, waiting, cursor, limit + 1, _topics(who))
+    page = [DeadLetter(**letter) for letter in found[:limit]]
     return DeadLetters(dead_letters=page, next=page[-1].id if len(found) > limit else None)
 
 
@@ -85,7 +84,18 @@ async def dead_letter(center: CenterOf, who: May, letter_id: Id) -> WholeLetter:
     if letter is None or (topics is not None and letter.topic not in topics):
         raise not_found(f"dead letter {letter_id}")
     return WholeLetter(
-        **_fields(letter),
+        id=letter.id,
+        source=letter.source,
+        reason=letter.reason,
+        detail=letter.detail,
+        topic=letter.topic,
+        partition=letter.partition,
+        first_offset=letter.first_offset,
+        next_offset=letter.next_offset,
+        records=letter.records,
+        at=letter.at,
+        replayed_at=letter.replayed_at,
+        bytes=None if letter.raw is None else len(letter.raw),
         key=_base64(letter.key),
         raw=_base64(letter.raw),
         headers=[Header(name=name, content=base64.b64encode(content).decode()) for name, content in letter.headers],
@@ -95,23 +105,6 @@ async def dead_letter(center: CenterOf, who: May, letter_id: Id) -> WholeLetter:
 def _topics(who: Principal) -> list[str] | None:
     """The topics whose letters may be seen; None: all. What names no sector is for those who may see all."""
     return sorted(map(topic_for, who.sectors)) if who.sectors else None
-
-
-def _fields(letter: letters.Letter) -> dict[str, Any]:
-    return {
-        "id": letter.id,
-        "source": letter.source,
-        "reason": letter.reason,
-        "detail": letter.detail,
-        "topic": letter.topic,
-        "partition": letter.partition,
-        "first_offset": letter.first_offset,
-        "next_offset": letter.next_offset,
-        "records": letter.records,
-        "at": letter.at,
-        "replayed_at": letter.replayed_at,
-        "bytes": None if letter.raw is None else len(letter.raw),
-    }
 
 
 def _base64(content: bytes | None) -> str | None:

@@ -118,7 +118,7 @@ async def pairing(center: CenterOf, request: Request, caller: CallerOf) -> Respo
     "/pairing/poll",
     summary="Ask whether it was confirmed",
     dependencies=OPEN,
-    responses={**answers(Paired), **errors(403, 410, 413, 422, 429, 503)},
+    responses={**answers(Paired), **errors(403, 408, 410, 413, 422, 429, 503)},
 )
 async def poll(center: CenterOf, request: Request, caller: CallerOf, body: Poll) -> Response:
     """Once it was, the answer sets the screen's cookie."""
@@ -135,7 +135,7 @@ async def poll(center: CenterOf, request: Request, caller: CallerOf, body: Poll)
     "/claim",
     summary="Come with a link",
     dependencies=OPEN,
-    responses={**answers(Paired), **errors(403, 410, 413, 422, 429, 503)},
+    responses={**answers(Paired), **errors(403, 408, 410, 413, 422, 429, 503)},
 )
 async def claim(center: CenterOf, request: Request, caller: CallerOf, body: Claim) -> Response:
     """The answer sets the screen's cookie."""
@@ -154,7 +154,7 @@ async def claim(center: CenterOf, request: Request, caller: CallerOf, body: Clai
     "",
     status_code=201,
     summary="Confirm a screen",
-    responses={**answers(DeviceOut, "Paired", 201), **errors(404, 413, 422, 429, 503)},
+    responses={**answers(DeviceOut, "Paired", 201), **errors(404, 408, 413, 422, 429, 503)},
 )
 async def confirm(center: CenterOf, who: MayPair, caller: CallerOf, body: NewDevice) -> Response:
     """Lets the screen that shows this code look, within the scope of who confirms it."""

@@ -91,7 +91,7 @@ async def keys(center: CenterOf, actor: ActorOf) -> Response:
     status_code=201,
     summary="New key",
     dependencies=MANAGE,
-    responses={**answers(Shown, "Made", 201), **errors(413, 422, 503)},
+    responses={**answers(Shown, "Made", 201), **errors(408, 413, 422, 503)},
 )
 async def create(center: CenterOf, actor: ActorOf, body: NewKey) -> Response:
     """For one sector system."""
@@ -112,7 +112,7 @@ async def create(center: CenterOf, actor: ActorOf, body: NewKey) -> Response:
     "/{key_id}/rotate",
     summary="Rotate a key",
     dependencies=MANAGE,
-    responses={**answers(Shown), **errors(404, 409, 413, 422, 503)},
+    responses={**answers(Shown), **errors(404, 408, 409, 413, 422, 503)},
 )
 async def rotate(center: CenterOf, actor: ActorOf, key_id: KeyId, body: Rotation) -> Response:
     """A new secret; the old one holds for a while, so that a system can change over without a gap."""

@@ -111,7 +111,7 @@ async def whoami(center: CenterOf, request: Request) -> Response:
     "",
     summary="Sign in",
     dependencies=OPEN,
-    responses={**answers(SessionOut), **errors(401, 403, 409, 413, 422, 423, 429, 503)},
+    responses={**answers(SessionOut), **errors(401, 403, 408, 409, 413, 422, 423, 429, 503)},
 )
 async def sign_in(center: CenterOf, request: Request, caller: CallerOf, body: SignInBody) -> Response:
     """A new session in a cookie; the one that the browser had before ends."""
@@ -146,7 +146,7 @@ async def sign_out(center: CenterOf, request: Request, caller: CallerOf) -> Resp
     status_code=204,
     summary="Change one's password",
     dependencies=OWN,
-    responses=errors(403, 409, 413, 422, 423, 429, 503),
+    responses=errors(403, 408, 409, 413, 422, 423, 429, 503),
 )
 async def change_password(center: CenterOf, request: Request, caller: CallerOf, body: PasswordBody) -> Response:
     """Every other session of the account ends."""

@@ -11,7 +11,7 @@ from city.kafka.salvage import first_key
 HEADER: Final = struct.Struct(">qiibIhiqqqhii")
 ATTRIBUTES_AT: Final = 21
 CODEC: Final = 0x07
-_TRANSACTIONAL, _CONTROL = 0x10, 0x20
+_LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL = 0x08, 0x10, 0x20
 _OVERHEAD: Final = 12  # base offset and length, which the length does not count
 _ABORT: Final = 0
 
@@ -90,6 +90,14 @@ class Chain:
             reach = max(reach, header.base_offset + 1)
             at = self.after(at, header)
         return reach
+
+    def producer_timed(self) -> int:
+        """How many batches of records have the times of their producers (CreateTime)."""
+        at = found = 0
+        while (header := self.header(at)) is not None and not self.is_broken(header):
+            found += header.magic == 2 and not header.attributes & (_LOG_APPEND_TIME | _CONTROL)
+            at = self.after(at, header)
+        return found
 
 
 class Transactions:

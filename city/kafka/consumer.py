@@ -17,6 +17,8 @@ from city.kafka.partition import PartitionState, Progress
 from city.kafka.records import Batch, TopicPartition
 from city.settings import Settings
 
+_ROOM_BYTES: Final = 8 * 1024 * 1024
+"""How many bytes of batches, inflated, are opened for one call; the last may go beyond."""
 _GONE_AGAIN_S: Final = 5.0
 _TAKE_AGAIN_S: Final = (1.0, 2.0, 5.0, 10.0)
 """Pauses before a partition that could not be taken is asked about again."""
@@ -62,7 +64,7 @@ class GroupConsumer:
         self._on_revoked = on_revoked
         self._client = Client(settings, group)
         self._activity = asyncio.Event()
-        self._fetcher = Fetcher(self._client, group, settings.fetch_max_wait_ms, self._activity.set)
+        self._fetcher = Fetcher(self._client, group, settings, self._activity.set)
         self._membership = Membership(
             self._client, group, self._topics, assignor or PartitionAssignor(), self._activity.set
         )
@@ -167,19 +169,20 @@ class GroupConsumer:
         at = self._turn % len(states)
         states = states[at:] + states[:at]
         states.sort(key=lambda state: not state.chunks[0][0].is_open)
-        batches = []
+        batches, room = [], _ROOM_BYTES
         for state in states:
-            if limit <= 0:
+            if limit <= 0 or room <= 0:
                 break
-            batch = self._slice(state, limit)
+            batch = self._slice(state, limit, room)
+            room -= state.spent
             if batch is not None:
                 limit -= len(batch.records)
                 batches.append(batch)
         self._fetcher.wake()
         return batches
 
-    def _slice(self, state: PartitionState, limit: int) -> Batch | None:
-        batch = state.take(limit)
+    def _slice(self, state: PartitionState, limit: int, room: int) -> Batch | None:
+        batch = state.take(limit, room)
         if batch is not None:
             topic, partition = state.tp
             metrics.FETCHED_RECORDS.labels(self._group, topic).inc(len(batch.records))

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import errors as remote
 
 from city import metrics
+from city.events import FUTURE_TOLERANCE_US
 from city.kafka.byid import INCONSISTENT_TOPIC_ID, UNKNOWN_TOPIC_ID, Fetch
 from city.kafka.client import Client, backoff
 from city.kafka.errors import BrokerUnavailable, OffsetGone
@@ -18,7 +19,9 @@ from city.kafka.links import CONNECTION, Links
 from city.kafka.log import READ_COMMITTED, FetchedPart, LogReader, fetched_parts
 from city.kafka.partition import PARTITION_BYTES, PartitionState
 from city.kafka.records import TopicPartition
+from city.kafka.topics import sector_of
 from city.kafka.unpack import Unpacker
+from city.settings import Settings
 
 FETCH_BYTES: Final = 4 * 1024 * 1024
 """Of one response, all partitions together; a single larger record batch still comes."""
@@ -30,6 +33,7 @@ MOST_PATIENCE_MS: Final = 500
 """The embedded broker hands out only what it finds within the wait, so a reader that is behind and gets nothing waits
 longer each time, up to this."""
 _FULL_PAUSE_S: Final = 0.05
+_SAY_AGAIN_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -41,11 +45,12 @@ class Fetcher:
     was away, or it ends before our position. It is not read on until the consumer has settled it.
     """
 
-    def __init__(self, client: Client, group: str, max_wait_ms: int, on_ready: Callable[[], None]) -> None:
+    def __init__(self, client: Client, group: str, settings: Settings, on_ready: Callable[[], None]) -> None:
         self._client = client
         self._reader = LogReader(client)
         self._group = group
-        self._max_wait_ms = max_wait_ms
+        self._max_wait_ms = settings.fetch_max_wait_ms
+        self._broker_times = settings.broker == "kafka"
         self._patience_ms: dict[int, int] = {}
         self._on_ready = on_ready
         self._wake = asyncio.Event()
@@ -190,7 +195,7 @@ class Fetcher:
         if not part.data:
             return False
         self._bytes.inc(len(part.data))
-        chunk = Unpacker(part.data, reach, end=part.end, aborted=part.aborted, inflater=self.inflater)
+        chunk = self._unpacker(state, part, reach)
         state.reach = chunk.reach()
         if state.reach == reach:  # not one whole batch: ask for more next time
             if state.fetch_bytes < PARTITION_BYTES_MOST:
@@ -201,6 +206,34 @@ class Fetcher:
         state.fetch_bytes = PARTITION_BYTES
         state.put(chunk, len(part.data))
         return True
+
+    def _unpacker(self, state: PartitionState, part: FetchedPart, reach: int) -> Unpacker:
+        """Records of sectors are bounded, and never later than our clock allows: producers may write any time.
+
+        On Apache Kafka their times must be the broker's; where a topic was changed since, it is said again and again.
+        """
+        if sector_of(state.tp.topic) is None:
+            return Unpacker(part.data, reach, end=part.end, aborted=part.aborted, inflater=self.inflater)
+        chunk = Unpacker(
+            part.data,
+            reach,
+            end=part.end,
+            aborted=part.aborted,
+            inflater=self.inflater,
+            bounded=True,
+            latest_us=time.time_ns() // 1000 + FUTURE_TOLERANCE_US,
+        )
+        if self._broker_times and (batches := chunk.producer_timed()):
+            metrics.PRODUCER_TIMED.labels(self._group, state.tp.topic).inc(batches)
+            if time.monotonic() - state.said >= _SAY_AGAIN_S or not state.said:
+                state.said = time.monotonic()
+                log.error(
+                    "record times are the producers', not the broker's: lateness and ages can't be trusted; "
+                    "set message.timestamp.type=LogAppendTime, as `citywatch migrate` tells",
+                    topic=state.tp.topic,
+                    partition=state.tp.partition,
+                )
+        return chunk
 
     async def _out_of_range(self, state: PartitionState) -> None:
         """Before the log's start: retention took it. After its end: another log."""

@@ -1,5 +1,6 @@
 """One assigned partition: what was fetched of it, and how far it was taken."""
 
+import sys
 import time
 from collections import deque
 from typing import Final, NamedTuple
@@ -34,6 +35,8 @@ class PartitionState:
         self.as_of = 0.0
         self.failures = 0
         self.fetch_bytes = PARTITION_BYTES
+        self.spent = 0
+        self.said = 0.0
         self.move(position)
 
     def move(self, position: int) -> None:
@@ -59,15 +62,20 @@ class PartitionState:
         """Not to be fetched for so long."""
         self.not_before = time.monotonic() + seconds
 
-    def take(self, limit: int) -> Batch | None:
-        """At most `limit` records of what is buffered, as one batch; None when that passes no offset."""
+    def take(self, limit: int, room: int = sys.maxsize) -> Batch | None:
+        """At most `limit` records of what is buffered, as one batch; None when that passes no offset.
+
+        Batches of about `room` bytes, inflated, are opened; `spent` tells how many were.
+        """
+        self.spent = 0
         first = self.position
         records: list[Record] = []
         refused: list[Refused] = []
         last_hash = b""
-        while self.chunks and len(records) < limit:
+        while self.chunks and len(records) < limit and self.spent < room:
             chunk, size = self.chunks[0]
-            more, broken = chunk.take(limit - len(records))
+            more, broken = chunk.take(limit - len(records), room - self.spent)
+            self.spent += chunk.spent
             records += more
             refused += broken
             if chunk.position > self.position:

@@ -5,8 +5,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from city.events import MAX_EVENT_BYTES
+
 RAW_BYTES: Final = 64 * 1024
-"""How much of a refused batch is kept for the dead letter."""
+"""How much of a refused batch, or of a refused record's value, is kept for the dead letter."""
+FIELD_BYTES: Final = MAX_EVENT_BYTES
+"""Largest value, key, and all headers together, of a record where records are bounded."""
 
 
 class TopicPartition(NamedTuple):
@@ -27,13 +31,17 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """A range of offsets whose records could not be read at all: `too_large` or `bad_batch`, and why."""
+    """A range of offsets whose records could not be read at all: `too_large` or `bad_batch`, and why.
+
+    A single record that is too large has its time; what is broken has none.
+    """
 
     first_offset: int
     next_offset: int
     reason: str
     detail: str
     raw: bytes
+    timestamp_us: int | None = None
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ The well-formed batches are parsed by aiokafka's C extension.
 """
 
 import struct
+import sys
 from collections.abc import Iterator
 from itertools import chain, dropwhile, islice, pairwise
 from typing import Final
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from city.kafka.chain import ATTRIBUTES_AT, CODEC, HEADER, Chain, Header, Transactions
 from city.kafka.inflate import BrokenCodec, Inflater, InflatesPastBound
-from city.kafka.records import RAW_BYTES, Record, Refused, record_hash
+from city.kafka.records import FIELD_BYTES, RAW_BYTES, Record, Refused, record_hash
 from city.kafka.salvage import salvage
 
 _EARLIEST_US: Final = -1_000  # no timestamp is -1 ms
@@ -26,12 +27,25 @@ class Unpacker:
     """The records of one partition's part of one fetch, from `position` on, a slice at a time.
 
     `aborted` are (producer id, first offset) of aborted transactions, as the fetch told them; `end` bounds what a batch
-    with a broken header may claim. A batch cut off at the end of `data` is left for the next fetch.
+    with a broken header may claim. A batch cut off at the end of `data` is left for the next fetch. Where records are
+    `bounded`, one with a larger field than FIELD_BYTES is refused, and only a prefix of it held. No record is later
+    than `latest_us`; its hash is of what the log has.
     """
 
     def __init__(
-        self, data: bytes, position: int, *, end: int, aborted: list[tuple[int, int]], inflater: Inflater
+        self,
+        data: bytes,
+        position: int,
+        *,
+        end: int,
+        aborted: list[tuple[int, int]],
+        inflater: Inflater,
+        bounded: bool = False,
+        latest_us: int = _LATEST_US,
     ) -> None:
+        self._bounded = bounded
+        self._latest_us = latest_us
+        self._last: Record | None = None
         self._data = data
         self._at = 0
         self._end = end
@@ -43,6 +57,7 @@ class Unpacker:
         self._batch_at = 0
         self._batch_next = position
         self.position = position
+        self.spent = 0
         self.refused: list[Refused] = []
         self.last_hash = b""
         self.exhausted = not data
@@ -59,17 +74,27 @@ class Unpacker:
         """
         return self._chain.reach(self.position)
 
-    def take(self, limit: int) -> tuple[list[Record], list[Refused]]:
-        """At most `limit` records more, and what was refused; `position`, `last_hash` and `exhausted` move on."""
+    def producer_timed(self) -> int:
+        """How many batches with records have their producer's times, not the broker's. Reads headers only."""
+        return self._chain.producer_timed()
+
+    def take(self, limit: int, room: int = sys.maxsize) -> tuple[list[Record], list[Refused]]:
+        """At most `limit` records more, and what was refused; `position`, `last_hash` and `exhausted` move on.
+
+        No batch is opened any more once those opened by this call have `room` bytes, inflated; `spent` are theirs.
+        """
         records: list[Record] = []
         self.refused = []
-        while len(records) < limit and not self.exhausted:
+        self.spent = 0
+        self._last = None
+        while len(records) < limit and not self.exhausted and (self.is_open or self.spent < room):
             if self._records is None:
                 self._open()
             else:
-                records += self._drain(limit - len(records))
-        if records and records[-1].offset == self.position - 1:
-            self.last_hash = record_hash(records[-1])
+                records += self._judged(self._drain(limit - len(records)))
+        if self._last is not None and self._last.offset == self.position - 1:
+            self.last_hash = record_hash(self._last)
+        self._last = None
         return records, self.refused
 
     def identity(self) -> bytes:
@@ -140,6 +165,19 @@ class Unpacker:
             first = self.position
             records = dropwhile(lambda record: record.offset < first, records)
         self._records = records
+        self.spent += len(self._body)
+
+    def _judged(self, records: list[Record]) -> list[Record]:
+        """The records that may be handed on, as they may be; notes the last one as the log has it."""
+        if not records:
+            return records
+        self._last = records[-1]
+        if self._bounded and any(map(_is_large, records)):
+            self.refused += [_too_large(record) for record in records if _is_large(record)]
+            records = [record for record in records if not _is_large(record)]
+        if any(record.timestamp_us > self._latest_us for record in records):
+            records = [replace(r, timestamp_us=min(r.timestamp_us, self._latest_us)) for r in records]
+        return records
 
     def _inflate(self, at: int, header: Header) -> bytes:
         plain = bytearray(self._data[at : at + HEADER.size])
@@ -211,6 +249,25 @@ class Unpacker:
         """The batch's own checksum and position, where no record of it stands at the offset in question."""
         header = self._chain.header(self._batch_at)
         return b"" if header is None else header.identity
+
+
+def _is_large(record: Record) -> bool:
+    value, key = record.value, record.key
+    if (value is not None and len(value) > FIELD_BYTES) or (key is not None and len(key) > FIELD_BYTES):
+        return True
+    return record.headers != () and _headers_bytes(record) > FIELD_BYTES
+
+
+def _headers_bytes(record: Record) -> int:
+    return sum(len(name) + len(content) for name, content in record.headers)
+
+
+def _too_large(record: Record) -> Refused:
+    value = record.value or b""
+    sizes = f"value {len(value)}, key {len(record.key or b'')}, headers {_headers_bytes(record)}"
+    detail = f"the record is too large (bytes: {sizes}); at most {FIELD_BYTES} each, split what it tells"
+    raw = bytes(value[:RAW_BYTES])
+    return Refused(record.offset, record.offset + 1, "too_large", detail, raw, record.timestamp_us)
 
 
 def _clamped(time_us: int) -> int:

@@ -13,7 +13,7 @@ from city.lease import Lease
 from city.rollup.passes import roll
 from city.rollup.plan import DAY, MINUTE
 from city.rollup.refresh import refresh
-from city.rollup.retention import HOURS, MINUTES, RAW, erase_oldest_day
+from city.rollup.retention import CONFLICTS, DEAD_LETTERS, HOURS, MINUTES, RAW, erase_log, erase_oldest_day
 from city.settings import Settings
 
 log = structlog.get_logger()
@@ -27,12 +27,14 @@ PASSES: Final = 200
 """Passes without a pause, when there is much to catch up with."""
 
 QUEUE: Final = "SELECT count(*) FROM rollup_dirty"
+NOW: Final = "SELECT to_us(clock_timestamp())"
 STORE: Final = "SELECT value #>> '{}' FROM city_state WHERE key = 'store'"
 
 
 class Rollup:
     """Aggregates caught up every ten seconds, retention looked at every ten minutes; any number may run, one works.
 
+    What time it is the database says; `clock` only measures the pauses.
     The pool needs two connections: the lease is renewed while a long round works.
     """
 
@@ -61,11 +63,16 @@ class Rollup:
         retained_at = float("-inf")
         while True:
             with metrics.ROLLUP_SECONDS.labels("all").time():
-                caught_up = await self.catch_up(self.clock.now_us(), timescale=timescale)
+                caught_up = await self.catch_up(await self._now_us(), timescale=timescale)
             if caught_up and self.clock.monotonic() - retained_at >= RETENTION_EVERY_S:
-                await self.retain(self.clock.now_us(), timescale=timescale)
+                await self.retain(await self._now_us(), timescale=timescale)
                 retained_at = self.clock.monotonic()
             await self.clock.sleep(PAUSE_S)
+
+    async def _now_us(self) -> int:
+        """By the database's clock: one of many hosts that is a year ahead must not erase a year."""
+        now: int = await self.pool.fetchval(NOW)
+        return now
 
     async def catch_up(self, now_us: int, *, timescale: bool) -> bool:
         """Sum up what was written and is older than `LAG_US`; True if nothing is left to do."""
@@ -84,7 +91,11 @@ class Rollup:
         return not done.more
 
     async def retain(self, now_us: int, *, timescale: bool) -> int:
-        """Erase the days past their retention, raw readings first; returns how many. To be called when caught up."""
+        """Erase the days past their retention, raw readings first; returns how many. To be called when caught up.
+
+        Then dead letters and conflicts past theirs. What happened to alerts (alert_history) and what people did (audit)
+        is kept for ever: a transition is some two kilobytes, so a hundred thousand a year are 200 MB.
+        """
         settings = self.settings
         erased = 0
         for kept, days in (
@@ -99,4 +110,11 @@ class Rollup:
                 erased += 1
                 metrics.RETENTION_DROPPED.labels(kept.table).inc()
                 log.info("day erased", table=kept.table, before_us=before)
+        for rows, days in (
+            (DEAD_LETTERS, settings.dead_letter_retention_days),
+            (CONFLICTS, settings.conflict_retention_days),
+        ):
+            metrics.RETENTION_ROWS.labels(rows.table).inc(
+                await erase_log(self.pool, self.lease, rows, before_us=now_us - days * DAY)
+            )
         return erased

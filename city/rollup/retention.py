@@ -97,6 +97,51 @@ HOURS: Final = Kept(
 )
 
 
+class Log(NamedTuple):
+    """A table of what happened, found by its time `at`; `erase` takes at most $2 rows from before $1 µs."""
+
+    table: str
+    erase: str
+
+
+LOGS_AT_ONCE: Final = 5_000
+DEAD_LETTERS: Final = Log(
+    table="dead_letter",
+    erase="""
+        WITH erased AS (
+            DELETE FROM dead_letter
+             WHERE id IN (SELECT id FROM dead_letter WHERE at < from_us($1) ORDER BY at LIMIT $2)
+            RETURNING 1
+        )
+        SELECT count(*) FROM erased
+    """,
+)
+CONFLICTS: Final = Log(
+    table="conflict",
+    erase="""
+        WITH erased AS (
+            DELETE FROM conflict
+             WHERE ctid IN (SELECT ctid FROM conflict WHERE at < from_us($1) ORDER BY at LIMIT $2)
+            RETURNING 1
+        )
+        SELECT count(*) FROM erased
+    """,
+)
+
+
+async def erase_log(pool: asyncpg.Pool, lease: Lease, log: Log, *, before_us: int) -> int:
+    """Erase what happened before a time, a few thousand rows at a time; returns how many rows. Raises as above."""
+    total = 0
+    while True:
+        async with pool.acquire() as connection, connection.transaction():
+            await lease.fence(connection)
+            await connection.execute(YIELD_TO_WRITERS)
+            erased: int = await connection.fetchval(log.erase, before_us, LOGS_AT_ONCE)
+        total += erased
+        if erased < LOGS_AT_ONCE:
+            return total
+
+
 async def erase_oldest_day(pool: asyncpg.Pool, lease: Lease, kept: Kept, *, before_us: int, timescale: bool) -> bool:
     """Erase the oldest day (or chunk) of a table that ends at or before `before_us`; False if there is none.
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
@@ -22,11 +23,15 @@ class Seen(NamedTuple):
     """Of the alert, seconds since the epoch."""
 
 
-def seen_in(message: dict[str, Any]) -> list[Seen]:
-    """What a message of the `live` or `alerts` channel shows."""
+def seen_in(message: dict[str, Any], since: float) -> list[Seen]:
+    """What a message of the `live` or `alerts` channel shows.
+
+    Only values measured after `since`, seconds since the epoch, are live: center has older ones from the database.
+    """
     match message.get("type"), message.get("channel"):
-        case "delta", "live" if message.get("values"):
-            return [Seen("live", f"{len(message['values'])} live values")]
+        case "delta", "live":
+            live = sum(time_ms > since * 1000 for _, time_ms, _ in message.get("values", ()))
+            return [Seen("live", f"{live} live values")] if live else []
         case "snapshot", "alerts":
             return [_seen("open", alert) for alert in message["alerts"]]
         case "delta", "alerts":
@@ -35,14 +40,15 @@ def seen_in(message: dict[str, Any]) -> list[Seen]:
 
 
 async def watch(port: int) -> AsyncGenerator[Seen]:
-    """Follow a center on 127.0.0.1 for ever, over restarts of it."""
+    """Follow a center on 127.0.0.1 for ever, over restarts of it; live is what is measured from now on."""
+    since = time.time()
     while True:
         with contextlib.suppress(OSError, WebSocketException, TimeoutError):
             async with connect(f"ws://127.0.0.1:{port}/ws/v1", max_size=64 * 2**20) as socket:
                 for channel in ("live", "alerts"):
                     await socket.send(json.dumps({"type": "subscribe", "channel": channel}))
                 async for frame in socket:
-                    for seen in seen_in(json.loads(frame)):
+                    for seen in seen_in(json.loads(frame), since):
                         yield seen
         await asyncio.sleep(0.2)
 

@@ -242,6 +242,18 @@ describe('the watchdog', () => {
     expect(links.at(-1)).toMatchObject({ phase: 'open', heardAt: 200_000, everHeard: true });
   });
 
+  it('counts as heard what a heartbeat vouches for, not frames that go on without it', () => {
+    newest().hello();
+    newest().say(beat(0));
+    const heardAt = time.now();
+    for (let i = 0; i < 20; i++) {
+      time.advance(500);
+      newest().say({ type: 'snapshot', channel: 'live', seq: i, series: [], values: [] });
+    }
+    expect(sockets).toHaveLength(1);
+    expect(links.at(-1)).toMatchObject({ phase: 'open', heardAt, everHeard: true });
+  });
+
   it('does not take a server that only greets for a living one', () => {
     newest().hello();
     for (let i = 0; i < 5; i++) {

@@ -17,7 +17,6 @@ from city.kafka import ALERTS, GroupConsumer, TopicPartition, ensure_topics
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.alerts.conftest import City
 from tests.alerts.town import ALL, at, engine, feed, told, town
-from tests.conftest import BROKER
 
 
 def raised(group: str, sector: str = "environment") -> Change:
@@ -136,7 +135,7 @@ async def test_sessions_that_the_database_ends_cost_nothing(city: City) -> None:
     assert sorted(await city.alarms()) == sorted(("raised", f"F-{number}") for number in range(60))
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="Apache Kafka keeps its log")
+@pytest.mark.only(broker="embedded")  # Apache Kafka keeps its log
 async def test_another_log_neither_repeats_nor_forgets(city: City, embedded_broker: EmbeddedBroker) -> None:
     async with city.worker():
         await city.owned()

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import httpx
 
-from center.channels import CATCH_UP
+from center.alertchannel import CATCH_UP
 from city.settings import Settings
 from tests.center.conftest import Running, move_alert, raise_alert, running
 

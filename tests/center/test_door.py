@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,6 @@ from city.kafka import LogReader, open_log_reader, topic_for
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.center.conftest import Running, running
-from tests.conftest import BROKER
 
 STRUCTURED = {"content-type": "application/cloudevents+json"}
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -139,7 +139,7 @@ async def test_too_large_and_of_a_foreign_kind(http: httpx.AsyncClient) -> None:
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test stops its own broker")
+@pytest.mark.only(broker="embedded")  # the test stops its own
 async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
     topics: Settings, embedded_broker: EmbeddedBroker
 ) -> None:
@@ -156,7 +156,7 @@ async def test_without_the_broker_the_fate_is_unknown_and_sending_again_is_safe(
             assert (await http.get("/api/v1/health")).status_code == 200
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test pauses its own broker")
+@pytest.mark.only(broker="embedded")  # the test pauses its own
 async def test_more_than_there_is_room_for_is_asked_to_come_again(
     topics: Settings, embedded_broker: EmbeddedBroker
 ) -> None:
@@ -188,7 +188,7 @@ async def test_more_than_there_is_room_for_is_asked_to_come_again(
                 while (answer := await send(http, batch, BATCH)).status_code != 202:
                     assert answer.status_code == 503, answer.text
             metrics = (await http.get("/metrics")).text
-            assert 'citywatch_http_seconds_count{method="POST",route="/events",status="429"}' in metrics
+            assert 'citywatch_http_seconds_count{method="POST",route="/api/v1/events",status="429"}' in metrics
 
 
 async def held(http: httpx.AsyncClient) -> float:
@@ -235,3 +235,71 @@ async def test_a_center_that_never_reached_the_broker_says_so(database: str, set
         assert (await send(http, event())).status_code == 503
         ready = await http.get("/api/v1/ready")
         assert (ready.status_code, ready.json()["kafka"]) == (503, False)
+
+
+async def test_a_batch_of_large_events_leaves_the_loop_to_others(center: Running, http: httpx.AsyncClient) -> None:
+    """Four megabytes of nested data take half a second to judge; nobody else waits for it."""
+    data = {"measurements": {"speed_kmh": 1.0}, "x": [[]] * 20_000}
+    batch = json.dumps([event(data=data, subject=f"VVK-{number}") for number in range(60)], separators=(",", ":"))
+    gaps = [0.0]
+
+    async def sample() -> None:
+        last = time.monotonic()
+        while True:
+            await asyncio.sleep(0.001)
+            now = time.monotonic()
+            gaps.append(now - last)
+            last = now
+
+    sampling = asyncio.create_task(sample())
+    began = time.monotonic()
+    answer = await send(http, batch.encode(), BATCH)
+    took = time.monotonic() - began
+    sampling.cancel()
+    assert answer.status_code == 202, answer.text[:200]
+    print(f"{len(batch)} bytes in {took:.2f} s, longest gap {max(gaps) * 1000:.0f} ms")
+    assert max(gaps) < 0.6
+
+
+async def records(db: asyncpg.Connection) -> int:
+    """How many refused events the dead letters of the door stand for."""
+    found: int = await db.fetchval("SELECT coalesce(sum(records), 0) FROM dead_letter WHERE source = 'http'")
+    return found
+
+
+async def test_a_flood_is_counted_to_the_last_event_though_the_center_ends(
+    topics: Settings, db: asyncpg.Connection
+) -> None:
+    async with running(topics) as center, httpx.AsyncClient(base_url=center.url, trust_env=False) as http:
+        await center.ready()
+        await asyncio.sleep(1.05 - time.time() % 1)  # all in one second: the last 49 come with no letter of their own
+        for size in (150, 49):
+            assert (await send(http, [7] * size, BATCH)).json()["refused"] == size
+    assert await records(db) == 199
+    assert await db.fetchval("SELECT count(*) FROM dead_letter WHERE raw IS NOT NULL") < 199
+
+
+async def test_what_was_refused_while_the_database_was_away_is_kept_and_counted(
+    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    admin = await asyncpg.connect(postgres_dsn)
+    name = await db.fetchval("SELECT current_database()")
+    await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    try:
+        await db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for _ in range(3):
+            began = time.monotonic()
+            assert (await send(http, [7] * 300, BATCH)).json()["refused"] == 300
+            assert time.monotonic() - began < 3
+        assert await records(db) == 0
+    finally:
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await admin.close()
+    async with asyncio.timeout(10):
+        while await records(db) < 900:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1.5)
+    assert await records(db) == 900

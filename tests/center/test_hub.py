@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from center import frames
+from center.alertchannel import CATCH_UP
 from center.book import AlertBook
-from center.channels import CATCH_UP
 from center.client import QUEUE, STALLED_S, AlertMember, Client
 from center.hub import Hub
 from center.latest import LatestValues, SeriesPlace

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,6 @@ from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.center.conftest import Listening, Running, raise_alert, running
-from tests.conftest import BROKER
 
 ASSET = "INSERT INTO asset (sector, name, zone, lon, lat) VALUES ($1, $2, $3, 106.7, 10.78) RETURNING id"
 SERIES = "INSERT INTO series (asset_id, metric, unit) VALUES ($1, $2, $3) RETURNING id"
@@ -63,6 +63,40 @@ async def test_what_the_database_has_comes_first_and_then_what_the_broker_says(
         assert delta["values"] == [[second, at // 1000, 4.0]]
 
 
+async def test_rows_that_are_no_readings_are_dropped_and_counted_and_the_rest_is_shown(
+    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection
+) -> None:
+    """Whoever may write to `city.live` can't end a center: numbers beyond every type, years beyond 9999, nonsense."""
+    series = await new_series(db, "VVK-1")
+    at = now_us()
+    good = f"[{series},{at},%s]"
+    wrong = (
+        f"[{series},99999999999999999999,1.0]",
+        f"[{series},9000000000000000000,1.0]",
+        f"[{series},{at},1e999]",
+        f"[99999999999999999999,{at},1.0]",
+        f"[0,{at},1.0]",
+        f"[{series},{at}]",
+        "7",
+    )
+    frames = [f"[{','.join((one, good % number))}]" for number, one in enumerate(wrong, 1)]
+    frames += ["{", "[" * 100_000, '"\\ud800"', "[NaN]"]
+    async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot")
+        for one in frames:
+            await producer.publish(LIVE, one.encode())
+        await frame(producer, (series, at + 1_000_000, 99.0))
+        seen: list[Any] = []
+        while not seen or seen[-1][2] != 99.0:
+            seen += (await client.next("delta", "live"))["values"]
+        assert seen[-1] == [series, (at + 1_000_000) // 1000, 99.0]
+        counted = re.search(r"^citywatch_live_unreadable_total (\S+)", (await http.get("/metrics")).text, re.MULTILINE)
+        assert counted is not None
+        assert float(counted[1]) >= len(frames)
+        assert (await http.get("/api/v1/ready")).status_code == 200
+
+
 async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.Connection) -> None:
     series = await new_series(db, "VVK-1")
     async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
@@ -80,7 +114,7 @@ async def test_frames_come_at_most_twice_a_second(center: Running, db: asyncpg.C
         assert len(values) < 40
 
 
-@pytest.mark.skipif(BROKER != "embedded", reason="the test restarts its own broker")
+@pytest.mark.only(broker="embedded")  # the test restarts its own
 async def test_a_broker_that_begins_anew_is_read_from_its_beginning(
     topics: Settings, embedded_broker: EmbeddedBroker, db: asyncpg.Connection
 ) -> None:
@@ -133,6 +167,31 @@ async def test_the_city_channel_shows_figures_reports_stage_and_what_changed(
         assert (delta["statistics"]["alarms_hour"], delta["statistics"]["alarms_10min"]) == (1, 1)
 
 
+async def test_a_reading_of_another_year_is_no_life_and_hides_nothing(topics: Settings, db: asyncpg.Connection) -> None:
+    """A clock was wrong once: its sector is as old as its newest true reading, and the next true one is shown."""
+    wrong, right = await new_series(db, "VVK-1"), await new_series(db, "VVK-2")
+    at, year_9999 = now_us(), 253_402_300_799_000_000
+    await db.execute(READING, year_9999, wrong, 90.0)
+    await db.execute(READING, at - 400_000_000, right, 50.0)
+    traffic = {"sectors": ["traffic"]}
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city", filter=traffic)
+        (sector,) = (await client.until(lambda m: _speed(m) is not None))["sectors"]
+        assert (sector["assets_alive"], sector["figures"][0]["value"]) == (0, 50.0)
+        assert (sector["feed"]["newest"], sector["feed"]["dead"]) == (_rfc(at - 400_000_000), True)
+        assert sector["feed"]["age_s"] > 399
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot", "live")
+        await frame(producer, (wrong, at, 30.0))
+        assert (await client.next("delta", "live"))["values"] == [[wrong, at // 1000, 30.0]]
+        told = await client.until(lambda m: _speed(m) == 30.0)
+        assert (told["sectors"][0]["assets_alive"], told["sectors"][0]["feed"]["dead"]) == (1, False)
+        await frame(producer, (right, now_us() + 240_000_000, 40.0))  # within what the decoder lets pass: age is zero
+        told = await client.until(lambda m: _speed(m) == 35.0)
+        assert told["sectors"][0]["feed"]["age_s"] >= 0
+
+
 async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Settings, db: asyncpg.Connection) -> None:
     """One figure for one thing: the sector's worst place and REST tell the newest reading, not the transition's."""
     series = await new_series(db, "VVK-1", zone="26740")
@@ -160,6 +219,25 @@ async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Setti
             assert (worst["value"], worst["decimals"]) == (15.0, 0)
             feed = (await http.get("/api/v1/alerts/00000000-0000-0000-0000-000000000002")).json()
             assert (feed["value"], feed["now"]) == (15.0, None)
+
+
+async def test_the_worst_place_is_the_one_furthest_beyond_its_limit_now(
+    topics: Settings, db: asyncpg.Connection
+) -> None:
+    near, far = await new_series(db, "VVK-1", zone="26740"), await new_series(db, "VVK-2", zone="26743")
+    at = now_us()
+    for series in (near, far):
+        await db.execute(READING, at, series, 9.0)
+    shared = {"sector": "traffic", "metric": "speed_kmh", "unit": "km/h", "limit": 10.0, "comparison": "<"}
+    async with running(topics) as center, Producer(topics) as producer, center.listen() as client:
+        await center.ready()
+        await client.say(type="subscribe", channel="city", filter={"sectors": ["traffic"]})
+        await raise_alert(db, 1, **shared, zone="26743", zone_name=None, asset="VVK-2", value=9.0)
+        await raise_alert(db, 2, **shared, zone="26740", zone_name=None, asset="VVK-1", value=9.0)
+        await next_worst(client, lambda worst: worst is not None and worst["zone"] == "26740")
+        await frame(producer, (far, at + 1_000_000, 2.0))
+        worst = await next_worst(client, lambda worst: worst["zone"] == "26743")
+        assert worst["value"] == 2.0
 
 
 async def next_worst(client: Listening, condition: Callable[[Any], bool]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from center.protocol import MAX_MESSAGE, Filter, Listener, Painted, ProtocolError, Subscribe, Unsubscribe
+from center.protocol import CHANNELS, MAX_MESSAGE, Filter, Listener, Painted, ProtocolError, Subscribe, Unsubscribe
 
 SECTORS = frozenset({"traffic", "environment"})
 ZONES = frozenset({"26740", "26743"})
@@ -81,6 +81,22 @@ def test_a_client_that_speaks_too_fast_is_let_go_and_one_that_waits_is_not() -> 
     with pytest.raises(ProtocolError) as raised:
         hasty.hear('{"type":"painted","seq":1}', 0.1)
     assert (raised.value.code, raised.value.fatal) == ("too_many_messages", True)
+
+
+def test_a_subscription_costs_what_its_snapshot_does() -> None:
+    """A screen may subscribe to everything at once; who asks for all live values again and again may not."""
+    screen = listener()
+    for channel in CHANNELS:
+        screen.hear(json.dumps({"type": "subscribe", "channel": channel}), 0.0)
+    greedy = listener()
+    for tick in range(3):
+        greedy.hear('{"type":"subscribe","channel":"live"}', tick / 2)
+    with pytest.raises(ProtocolError) as raised:
+        greedy.hear('{"type":"subscribe","channel":"live"}', 1.5)
+    assert (raised.value.code, raised.value.fatal) == ("too_many_messages", True)
+    calm = listener()
+    for tick in range(100):
+        calm.hear('{"type":"subscribe","channel":"live"}', tick * 2.0)
 
 
 def test_patience_ends() -> None:

@@ -142,8 +142,6 @@ async def store(kind_and_dsn: tuple[Kind, str]) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def plain_database(request: pytest.FixtureRequest) -> str:
-    """A migrated plain database of this test alone; left out where the whole suite runs on TimescaleDB."""
-    if TIMESCALE_DSN:
-        pytest.skip("the suite runs on TimescaleDB")
+    """A migrated plain database of this test alone."""
     dsn: str = request.getfixturevalue("database")
     return dsn

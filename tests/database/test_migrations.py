@@ -10,9 +10,8 @@ import pytest
 
 from city.database import MigrationError, StoreKindFixed
 from city.migrations import LOCK, load, migrate
-from tests.conftest import TIMESCALE_DSN
 
-plain_only = pytest.mark.skipif(bool(TIMESCALE_DSN), reason="needs a server without TimescaleDB")
+plain_only = pytest.mark.only(server="embedded")
 
 
 async def query(dsn: str, statement: str) -> object:

@@ -108,10 +108,9 @@ async def test_senseless_range_is_refused(store: Store) -> None:
                 await history(connection, [1], start, end, points)
 
 
+@pytest.mark.only(store="timescale")  # a plain store has rows only
 async def test_late_reading_into_the_columnstore(store: Store) -> None:
     """What is old is kept as columns; a late reading still goes in, once."""
-    if not store.timescale:
-        pytest.skip("a plain store has rows only")
     series = await store.series()
     old = floor(NOW_US - 10 * DAY, DAY)
     times = [old + 10_000_000 * number for number in range(500)]

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from city import metrics
+from city.clock import ManualClock
 from city.dirty import RECENT_US, dirty_marks
 from city.readings import history
 from city.rollup.plan import DAY, HOUR, MINUTE, Mark, Span, floor, merge, plan
@@ -56,9 +57,8 @@ async def test_equal_before_and_after_the_rollup(store: Store) -> None:
     await assert_whole(store, series, times, values)
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what waits
 async def test_what_waits_for_the_rollup_is_shown(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what waits")
     series = await store.series()
     times, values = some_hours(1)
     await store.write(series, times, values)
@@ -215,9 +215,8 @@ async def test_backfill_of_years_is_summed_up(store: Store) -> None:
     await assert_whole(store, series, times, values)
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what is materialized
 async def test_rollup_that_lost_its_lease_writes_nothing(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what is materialized")
     series = await store.series()
     times, values = some_hours(1)
     await store.write(series, times, values)
@@ -229,9 +228,8 @@ async def test_rollup_that_lost_its_lease_writes_nothing(store: Store) -> None:
     assert await store.pool.fetchval("SELECT count(*) FROM rollup_dirty") == 1
 
 
+@pytest.mark.only(store="plain")  # one connection at a time
 async def test_uncommitted_readings_are_summed_up_when_they_commit(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("one connection at a time")
     series = await store.series()
     times, values = some_hours(1)
     writer = await asyncpg.connect(store.dsn)
@@ -247,10 +245,9 @@ async def test_uncommitted_readings_are_summed_up_when_they_commit(store: Store)
     await assert_whole(store, series, times[:1], values[:1])
 
 
+@pytest.mark.only(store="plain")  # TimescaleDB keeps its own account of what changed
 async def test_any_order_of_writes_and_rollups_ends_in_the_same_aggregates(store: Store) -> None:
     """Seeded: batches of many ages, rollups between them as time goes on; the end is what the readings sum up to."""
-    if store.timescale:
-        pytest.skip("TimescaleDB keeps its own account of what changed")
     for seed in range(12):
         chance = random.Random(seed)
         ids = [await store.series(f"{seed}-{number}") for number in range(3)]
@@ -336,17 +333,69 @@ def test_a_live_batch_is_one_mark() -> None:
     assert dirty_marks(np.arange(5000), times, NOW_US) == ([None], [int(times.min())], [NOW_US])
 
 
+@pytest.mark.only(store="plain")  # what is materialized is TimescaleDB's own account
 async def test_job_works_until_cancelled_and_gives_its_lease_back(store: Store) -> None:
-    if store.timescale:
-        pytest.skip("what is materialized is TimescaleDB's own account")
     series = await store.series()
-    times, values = some_hours(1)
+    now = await store.pool.fetchval("SELECT to_us(now())")
+    times, values = some_hours(1, end=now)
     await store.write(series, times, values)
     running = asyncio.create_task(store.rollup.run())
     async with asyncio.timeout(10):
-        while await store.pool.fetchval("SELECT rolled_before < from_us($1) FROM rollup_state", NOW_US - HOUR):
+        while await store.pool.fetchval("SELECT rolled_before < from_us($1) FROM rollup_state", now - HOUR):
             await asyncio.sleep(0.05)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await store.pool.fetchval("SELECT expires_at < now() FROM lease WHERE name = 'rollup'")
     await assert_whole(store, series, times, values)
+
+
+class _Ahead(ManualClock):
+    """A host whose clock is a year ahead; tells when the job rests."""
+
+    def __init__(self) -> None:
+        super().__init__(NOW_US + 365 * DAY)
+        self.resting = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.resting.set()
+        await super().sleep(seconds)
+
+
+@pytest.mark.only(store="plain")  # the job is the same, and there a few old readings are no chunk
+async def test_a_host_whose_clock_is_ahead_erases_nothing_before_its_time(store: Store) -> None:
+    series = await store.series()
+    now = await store.pool.fetchval("SELECT to_us(now())")
+    old, recent = now - 120 * DAY, now - 2 * DAY
+    await store.write(series, [old, recent], [1.0, 2.0])
+    store.rollup.clock = clock = _Ahead()
+    assert await store.rollup.lease.acquire()
+    working = asyncio.create_task(store.rollup.work())
+    async with asyncio.timeout(20):
+        await clock.resting.wait()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    kept = await store.pool.fetch("SELECT to_us(time) AS time FROM reading")
+    assert [row["time"] for row in kept] == [recent]
+
+
+@pytest.mark.only(store="plain")  # neither table is a hypertable
+async def test_dead_letters_and_conflicts_have_their_time(store: Store) -> None:
+    await store.pool.execute(
+        """
+        INSERT INTO dead_letter (source, reason, detail, at)
+        SELECT 'http', 'late', i::text, from_us($1) - make_interval(days => i) FROM generate_series(1, 200) AS i
+        """,
+        NOW_US,
+    )
+    await store.pool.execute(
+        """
+        INSERT INTO conflict (series_id, time, kept, refused, at)
+        SELECT 1, from_us($1), 1, i, from_us($1) - make_interval(days => 1 + i % 100)
+          FROM generate_series(1, 12000) AS i
+        """,
+        NOW_US,
+    )
+    await store.retain()
+    assert await store.pool.fetchval("SELECT count(*) FROM dead_letter") == 90
+    assert await store.pool.fetchval("SELECT max(detail::int) FROM dead_letter") == 90
+    assert await store.pool.fetchval("SELECT count(*) FROM conflict") == 120 * 90

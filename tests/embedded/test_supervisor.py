@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -175,11 +176,14 @@ async def test_renewal_goes_on_when_a_reader_cannot_drain(monkeypatch: pytest.Mo
 
 
 async def test_the_watch_sees_live_values_and_alerts_over_a_restart_of_center() -> None:
+    """Live is what was measured since the watch began: what center read from its database at its start is not."""
     alert = {"id": "a1", "severity": "warning", "title": {"en": "Tide"}, "zone_name": {"en": "Ben Thanh"}}
+    old, new = (int((time.time() + seconds) * 1000) for seconds in (-1, 60))
     frames = [
         {"type": "hello"},
         {"type": "snapshot", "channel": "alerts", "seq": 1, "alerts": [alert]},
-        {"type": "delta", "channel": "live", "seq": 1, "prev": 0, "values": [[1, 2, 3.0]]},
+        {"type": "delta", "channel": "live", "seq": 1, "prev": 0, "values": [[1, old, 3.0]]},
+        {"type": "delta", "channel": "live", "seq": 2, "prev": 1, "values": [[1, new, 3.0], [2, old, 4.0]]},
         {"type": "delta", "channel": "alerts", "seq": 2, "prev": 1, "kind": "cleared", "alert": alert},
     ]
     connections = 0
@@ -188,7 +192,7 @@ async def test_the_watch_sees_live_values_and_alerts_over_a_restart_of_center() 
         nonlocal connections
         connections += 1
         assert {json.loads(await socket.recv())["channel"] for _ in range(2)} == {"live", "alerts"}
-        for frame in frames[:3] if connections == 1 else frames:
+        for frame in frames[:4] if connections == 1 else frames:
             await socket.send(json.dumps(frame))
 
     async with serve(center, "127.0.0.1", 0) as server:

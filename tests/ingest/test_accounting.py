@@ -142,3 +142,17 @@ async def test_an_asset_keeps_its_last_place(city: City) -> None:
     last = await city.pool.fetchrow("SELECT zone, zone_approximate, lon, lat FROM asset")
     assert last is not None
     assert tuple(last) == (zone, False, 106.7, 10.776)
+
+
+async def test_a_flood_of_conflicts_is_counted_whole_and_kept_in_part(city: City) -> None:
+    now = now_us()
+    async with city.worker():
+        first = [event(f"VVK-{i}", now, {"speed_kmh": 1}) for i in range(20)]
+        await city.publish(first, partition=0)
+        await city.until_total(20)
+        again = [event(f"VVK-{i % 20}", now, {"speed_kmh": 2 + i // 20 % 50}) for i in range(4000)]
+        await city.publish(again, partition=0, timestamp_us=now)
+        books = await city.until_total(4020)
+    assert (books["readings_stored"], books["readings_conflict"]) == (20, 4000)
+    kept = await city.pool.fetchval("SELECT count(*) FROM conflict")
+    assert 100 <= kept < 1000

@@ -19,11 +19,10 @@ from citywatch.embedded.broker import EmbeddedBroker
 from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
 from ingest import ledger
 from ingest.worker import run
-from tests.conftest import BROKER
 from tests.ingest.conftest import City, event, now_us
 
 TRAFFIC = topic_for("traffic")
-embedded_only = pytest.mark.skipif(BROKER != "embedded", reason="about the embedded broker")
+embedded_only = pytest.mark.only(broker="embedded")
 
 
 def readings(first: int, count: int, *, start_us: int) -> list[bytes | None]:
@@ -254,3 +253,17 @@ def _limited_city(settings: Settings, tmp_path: Path) -> Path:
     text.get("sectors", text)["traffic"]["series_limit"] = 20
     path.write_text(yaml.safe_dump(text, allow_unicode=True))
     return folder
+
+
+@embedded_only  # whose record time the producer sets
+async def test_a_producer_that_dates_its_records_to_the_end_of_time_harms_nobody(city: City) -> None:
+    end_us, now = 253_402_300_799_000_000, now_us()
+    async with city.worker():
+        await city.publish([event("VVK-1", end_us, {"speed_kmh": 1})], partition=0, timestamp_us=end_us)
+        await city.publish([event("VVK-1", now, {"speed_kmh": 2})], partition=0, timestamp_us=end_us)
+        await city.publish([event("VVK-1", now + 1, {"speed_kmh": 3})], partition=0)
+        books = await city.until_total(3)
+    assert (books["stored"], books["dead"]) == (2, 1)
+    assert await city.pool.fetchval("SELECT reason FROM dead_letter") == "future_time"
+    assert await city.pool.fetchval("SELECT to_us(max(time)) FROM reading") == now + 1
+    assert await differences(city) == []

@@ -15,13 +15,12 @@ from city import metrics
 from city.kafka import open_log_reader, topic_for
 from citywatch.embedded.kafka import ApacheKafka
 from ingest import ledger
-from tests.conftest import BROKER
 from tests.ingest.brokers import SecondBroker
 from tests.ingest.conftest import City, event, now_us
 from tests.ingest.test_kills import start
 
 __all__ = ["start"]
-pytestmark = pytest.mark.skipif(BROKER != "kafka", reason="CITYWATCH_TEST_BROKER=kafka")
+pytestmark = pytest.mark.only(broker="kafka")
 
 TRAFFIC = topic_for("traffic")
 

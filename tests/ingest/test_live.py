@@ -1,9 +1,11 @@
 """Newly stored latest values reach `city.live` soon, each series' newest once a frame, and old ones never."""
 
+import asyncio
 import json
 import time
 
 import numpy as np
+from aiokafka.admin import AIOKafkaAdminClient
 
 from city.kafka import DEADLETTERS, LIVE, GroupConsumer, TopicPartition
 from ingest.latest import Latest
@@ -50,6 +52,34 @@ async def test_watchers_are_told_of_dead_letters(city: City) -> None:
         ("city.traffic.events", 0, "not_json"),
         ("city.traffic.events", 1, "bad_envelope"),
     ]
+
+
+async def test_frames_go_on_while_nobody_can_be_told_of_dead_letters(city: City) -> None:
+    """A topic that is gone costs each notice ten seconds; values must not wait for that."""
+
+    async def from_start(partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, 0)
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=city.settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_topics([DEADLETTERS])
+    finally:
+        await admin.close()
+    now = now_us()
+    seen: set[float] = set()
+    async with city.worker(), GroupConsumer(city.settings, "watch", [LIVE], on_assigned=from_start) as live:
+        await city.publish([b"{"] * 20, partition=0)
+        await city.until_total(20)
+        await asyncio.sleep(0.5)
+        started = time.monotonic()
+        for i in range(3):
+            await city.publish([event("VVK-1", now + i, {"speed_kmh": i})], partition=0)
+            while i not in seen:
+                assert time.monotonic() - started < 15
+                for batch in await live.getmany(100, 0.5):
+                    for record in batch.records:
+                        seen |= {value for _, _, value in json.loads(record.value or b"")}
 
 
 def test_latest_keeps_the_newest_of_each_series() -> None:

@@ -13,11 +13,10 @@ from confluent_kafka import TopicPartition as Offset
 from confluent_kafka.admin import AdminClient
 
 from city.kafka import open_log_reader, topic_for
-from tests.conftest import BROKER
 from tests.ingest.conftest import City, event, now_us
 from tests.ingest.test_ledger_command import environment, ledger
 
-pytestmark = pytest.mark.skipif(BROKER != "kafka", reason="CITYWATCH_TEST_BROKER=kafka; the embedded never forgets")
+pytestmark = pytest.mark.only(broker="kafka")  # the embedded one never forgets
 __all__ = ["environment"]
 
 TRAFFIC = topic_for("traffic")

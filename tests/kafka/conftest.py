@@ -15,8 +15,8 @@ from tests.conftest import BROKER
 
 MakeTopic = Callable[[str, int], Awaitable[None]]
 
-only_on_kafka = pytest.mark.skipif(BROKER != "kafka", reason="CITYWATCH_TEST_BROKER=kafka")
-only_on_embedded = pytest.mark.skipif(BROKER == "kafka", reason="the embedded broker")
+only_on_kafka = pytest.mark.only(broker="kafka")
+only_on_embedded = pytest.mark.only(broker="embedded")
 
 
 @pytest.fixture

@@ -332,3 +332,46 @@ def _right_checksums(data: bytes) -> Iterator[bytes]:
 def test_broken_codecs_say_which() -> None:
     with pytest.raises(BrokenCodec, match="gzip"):
         Inflater().inflate(1, b"", memoryview(b"not gzip"))
+
+
+def test_many_small_batches_that_inflate_far_are_opened_a_few_at_a_time() -> None:
+    data = b"".join(batch(i, [Made(0, None, bytes(15 << 20))], "zstd") for i in range(40))
+    assert len(data) < 100_000
+    chunk = Unpacker(data, 0, end=40, aborted=[], inflater=INFLATER, bounded=True)
+    calls = 0
+    while not chunk.exhausted:
+        records, refused = chunk.take(10_000, 8 << 20)
+        assert chunk.spent < 8 << 20 or len(refused) == 1
+        assert records == []
+        assert all(part.reason == "too_large" and len(part.raw) == 1 << 16 for part in refused)
+        calls += 1
+    assert calls >= 40
+    assert chunk.position == 40
+
+
+def test_a_record_that_is_too_large_is_refused_alone_and_hashed_as_the_log_has_it() -> None:
+    large = [
+        Made(0, b"k", b"small"),
+        Made(1, b"k", bytes(65_537)),
+        Made(2, bytes(65_537), b"v"),
+        Made(3, b"k", b"v", (("h", bytes(40_000)), ("i", bytes(40_000)))),
+        Made(4, b"k", bytes(65_536)),
+        Made(5, b"k", b"last" * 20_000),
+    ]
+    data = batch(0, large)
+    chunk = Unpacker(data, 0, end=6, aborted=[], inflater=INFLATER, bounded=True)
+    records, refused = chunk.take(100)
+    assert [record.offset for record in records] == [0, 4]
+    assert [(part.first_offset, part.next_offset) for part in refused] == [(1, 2), (2, 3), (3, 4), (5, 6)]
+    assert all(part.timestamp_us == (START_MS + part.first_offset) * 1000 for part in refused)
+    assert chunk.last_hash == unpacker(data, position=5).identity()
+    assert len(all_of(unpacker(data))[0]) == 6, "other topics have no such bound"
+
+
+def test_no_record_is_later_than_allowed_and_its_hash_stays_that_of_the_log() -> None:
+    data = simple(0, 5)
+    latest_us = (START_MS + 2) * 1000
+    chunk = Unpacker(data, 0, end=5, aborted=[], inflater=INFLATER, latest_us=latest_us)
+    records, _ = chunk.take(100)
+    assert [record.timestamp_us // 1000 - START_MS for record in records] == [0, 1, 2, 2, 2]
+    assert chunk.last_hash == unpacker(data, position=4).identity()

@@ -32,8 +32,8 @@ export interface ChannelSink {
 
 export interface LinkState {
   phase: 'connecting' | 'open' | 'waiting';
-  /** Local ms when the server last said anything but hello (a server that only greets tells nothing about the city);
-   *  before the first time, when the client was started. */
+  /** Local ms of the last heartbeat: center sends none while it may lack alerts, though other frames go on.
+   *  Before the first one, when the client was started. */
   heardAt: number;
   everHeard: boolean;
   /** Local ms when an announced restart should be over. */
@@ -148,7 +148,8 @@ export class Client {
     }
     const now = this.options.time.now();
     this.watch();
-    if (message.type !== 'hello') this.setLink({ heardAt: now, everHeard: true });
+    if (message.type === 'heartbeat') this.setLink({ heardAt: now, everHeard: true });
+    else if (message.type !== 'hello') this.setLink({ everHeard: true });
     switch (message.type) {
       case 'hello':
         this.options.clock.heard(Date.parse(message.server_time), now);
