@@ -113,6 +113,11 @@ async def named(connection: asyncpg.Pool | Connection, name: str) -> Account:
     return _found(await connection.fetchrow(BY_NAME, folded(name)) if _possible(name) else None, name)
 
 
+async def find(connection: asyncpg.Pool | Connection, name: str) -> uuid.UUID:
+    """The id of an account. Raises AccountError: unknown_account."""
+    return uuid.UUID((await named(connection, name)).id)
+
+
 async def create(
     pool: asyncpg.Pool,
     actor: Actor,

@@ -57,9 +57,9 @@ class Shown(msgspec.Struct, frozen=True):
     text: str
 
 
-async def listed(pool: asyncpg.Pool) -> list[ApiKey]:
+async def listed(connection: asyncpg.Pool | Connection) -> list[ApiKey]:
     """Every key, those in force first."""
-    return [_key(row) for row in await pool.fetch(LIST)]
+    return [_key(row) for row in await connection.fetch(LIST)]
 
 
 async def create(

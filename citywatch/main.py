@@ -3,7 +3,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -28,6 +28,11 @@ COMMANDS: Final = {
     "ledger": Command("Show the books of every partition; --verify compares them with the broker."),
     "dead-letters": Command("List, show and replay what was refused."),
     "zones": Command("Import a real map of zones in place of the schematic one."),
+    "accounts": Command("Create, change and end the accounts of people."),
+    "keys": Command("Create, rotate and revoke the keys of sector systems."),
+    "devices": Command("List paired screens, make links that pair them, end their access."),
+    "audit": Command("List what was done by whom, and prove that nobody changed the record."),
+    "access": Command("Show who may do what."),
 }
 
 DSN: Final = "CITYWATCH_DATABASE_DSN"
@@ -93,6 +98,25 @@ def load(name: str) -> _App | None:
     function: Callable[..., object] = getattr(module, name.replace("-", "_"))
     single.command()(function)
     return single
+
+
+def declarations() -> Iterator[tuple[str, str | None]]:
+    """Every command with its parts, and the permission that it declares."""
+    from typer.main import get_command
+
+    from citywatch.local import declared
+
+    for name in COMMANDS:
+        app = load(name)
+        if app is None:
+            continue
+        command = get_command(app)  # type: ignore[arg-type]
+        parts = getattr(command, "commands", None)
+        if parts is None:
+            yield name, declared(command.callback)
+            continue
+        for part, one in parts.items():
+            yield f"{name} {part}", declared(one.callback)
 
 
 def help_text() -> str:

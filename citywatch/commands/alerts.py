@@ -1,9 +1,11 @@
 """`citywatch alerts`: the alert worker."""
 
 from city.settings import Settings
+from citywatch.local import permission
 from citywatch.service import serve
 
 
+@permission("service.run")
 def alerts() -> None:
     """Evaluate the rules over the sectors that Kafka gives to this worker, until SIGTERM or Ctrl-C.
 

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from city.settings import Settings
+from citywatch.local import permission
 from citywatch.service import serve
 
 
+@permission("service.run")
 def center(
     host: Annotated[str | None, typer.Option(help="Address to listen on; default: CITYWATCH_CENTER_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port; 0 lets the system choose.")] = None,

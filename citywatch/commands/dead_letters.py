@@ -15,6 +15,7 @@ from city.database import STORE_ERRORS, open_pool
 from city.events import REASONS
 from city.kafka import KafkaError, Producer, topic_for
 from city.settings import Settings
+from citywatch.local import permission
 from ingest import dead_letters
 from ingest.dead_letters import CantReplayError, Letter, Wanted
 
@@ -29,6 +30,7 @@ BROKER_S = 10.0
 
 
 @app.command("list")
+@permission("dead_letters.read")
 def list_(
     reason: Reason = None,
     sector: Sector = None,
@@ -59,6 +61,7 @@ def list_(
 
 
 @app.command()
+@permission("dead_letters.read")
 def show(letter_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
     """Show one dead letter whole: reason, headers, and what was sent.
 
@@ -79,6 +82,7 @@ def show(letter_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
 
 
 @app.command()
+@permission("dead_letters.replay")
 def replay(
     letter_ids: Annotated[list[int] | None, typer.Argument(metavar="[ID]...")] = None,
     reason: Reason = None,

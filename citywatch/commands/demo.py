@@ -11,6 +11,7 @@ import typer
 
 from citywatch import preflight
 from citywatch.embedded.process import EmbeddedError
+from citywatch.local import permission
 from citywatch.supervisor.renewal import LIMIT_BYTES
 from citywatch.supervisor.state import DemoState
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 
 
+@permission("service.run")
 def demo(
     port: Annotated[int, typer.Option(help="Port of the wall, on 127.0.0.1.")] = 8700,
     scenario: Annotated[str, typer.Option(help="What happens in the simulated city; then it is calm.")] = "welcome",

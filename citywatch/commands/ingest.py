@@ -3,9 +3,11 @@
 import gc
 
 from city.settings import Settings
+from citywatch.local import permission
 from citywatch.service import serve
 
 
+@permission("service.run")
 def ingest() -> None:
     """Carry events from Kafka into the database, each once, until SIGTERM or Ctrl-C.
 

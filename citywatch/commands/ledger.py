@@ -9,11 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from access.policy import require
 from city.database import STORE_ERRORS, open_pool
 from city.kafka import BrokerUnavailable, open_log_reader, topic_for
 from city.sectors import Catalogue
 from city.settings import Settings
-from citywatch import local
+from citywatch.local import actor, permission, principal
 from ingest import ledger as books_of
 
 BROKER_S = 10.0
@@ -21,6 +22,7 @@ WIDTH = 160
 OUTCOMES = ("stored", "duplicate", "late", "dead", "no_record", "expired")
 
 
+@permission("ledger.read")
 def ledger(
     verify: Annotated[bool, typer.Option("--verify", help="Compare with the broker; exit 1 when they differ.")] = False,
     wait: Annotated[
@@ -52,7 +54,8 @@ async def _run(console: Console, *, verify: bool, wait_s: float, accept: bool) -
     settings = Settings()
     async with await open_pool(settings, application="citywatch ledger") as pool:
         if accept:
-            records = await books_of.accept_expired(pool, local.actor())
+            require(principal(), "ledger.accept")
+            records = await books_of.accept_expired(pool, actor())
             console.print(f"accepted the loss of {records} records" if records else "nothing has expired unread")
         found = await _verify(settings, pool, wait_s) if verify else []
         console.print(_table(await books_of.books(pool)))

@@ -10,8 +10,10 @@ from city.kafka import KafkaError, ensure_topics
 from city.migrations import migrate as apply_migrations
 from city.sectors import Catalogue
 from city.settings import Settings
+from citywatch.local import permission
 
 
+@permission("service.run")
 def migrate(
     dsn: Annotated[str | None, typer.Option(help="Database; default: CITYWATCH_DATABASE_DSN.")] = None,
     topics: Annotated[bool, typer.Option(help="Create the city's topics too.")] = True,

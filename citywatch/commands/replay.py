@@ -12,6 +12,7 @@ import typer
 
 from city.settings import Settings
 from city.timestamps import format_time
+from citywatch.local import permission
 from simulation.mapping import MAPPINGS, Mapping
 from simulation.replayer import Outcome, Times
 
@@ -35,6 +36,7 @@ A mapping is a YAML file, or the name of one that comes with CityWatch (--list).
 
 
 @app.command(epilog=EXAMPLES)
+@permission("service.run")
 def replay(
     file: Annotated[Path | None, typer.Argument(help="CSV, packed with gzip or not.", show_default=False)] = None,
     mapping: Annotated[str | None, typer.Option(help="YAML file: which column is which series.")] = None,

@@ -17,6 +17,7 @@ from city.settings import Settings
 from city.yamlnodes import SourceError
 from city.zonefile import ZoneError
 from city.zones import ZoneMap
+from citywatch.local import permission
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +36,7 @@ Result = TypeVar("Result")
 
 
 @app.command()
+@permission("rules.read")
 def check(folder: Folder) -> None:
     """Read the rules and say what is wrong with them, by file and line; the database is not asked.
 
@@ -47,6 +49,7 @@ def check(folder: Folder) -> None:
 
 
 @app.command()
+@permission("rules.apply")
 def apply(
     folder: Folder,
     by: Annotated[str, typer.Option(help="Who applies them; kept with every version.")] = "",
@@ -73,6 +76,7 @@ def apply(
 
 
 @app.command(name="list")
+@permission("rules.read")
 def list_() -> None:
     """Show the rules in force: version, what they watch, who applied them and when.
 

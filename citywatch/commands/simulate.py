@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from city.settings import Settings
+from citywatch.local import permission
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ Examples:
 
 
 @app.command(epilog=EXAMPLES)
+@permission("service.run")
 def simulate(
     scenario: Annotated[str, typer.Option(help="What happens; --list tells.")] = "calm",
     rate: Annotated[float, typer.Option(min=0.1, max=100_000, help="Events a second, at most.")] = 200,

@@ -8,6 +8,7 @@ import typer
 from city.settings import Settings
 from city.zonefile import ZoneError, ZoneFile
 from city.zones import ZoneMap
+from citywatch.local import permission
 
 app = typer.Typer(no_args_is_help=True, help="The city's map: look at it, import a real one, make the schematic one.")
 
@@ -15,6 +16,7 @@ City = Annotated[Path | None, typer.Option("--city", help="The city's folder; de
 
 
 @app.command("show")
+@permission("city.read")
 def show(city: City = None) -> None:
     """Say what the map is made of."""
     zones = _load(_folder(city))
@@ -24,6 +26,7 @@ def show(city: City = None) -> None:
 
 
 @app.command("import")
+@permission("zones.import")
 def import_(
     file: Annotated[Path, typer.Argument(help="GeoJSON FeatureCollection in WGS 84, a feature a zone.")],
     city: City = None,
@@ -57,6 +60,7 @@ def import_(
 
 
 @app.command("generate")
+@permission("zones.import")
 def generate(
     city: City = None,
     province: Annotated[str, typer.Option(help="Code of the province.")] = "79",

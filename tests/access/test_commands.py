@@ -1,0 +1,159 @@
+"""The command line: every command declares what it asks for, acts under the user's name, and says it plainly."""
+
+import getpass
+import re
+from pathlib import Path
+
+import asyncpg
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from access.policy import PERMISSIONS
+from city.settings import Settings
+from city.zones import ZoneMap
+from citywatch.local import permission
+from citywatch.main import COMMANDS, declarations, load
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "access.md"
+
+
+def run(command: str, *arguments: str, text: str | None = None) -> Result:
+    app = load(command)
+    assert isinstance(app, typer.Typer)
+    return CliRunner().invoke(app, list(arguments), input=text)
+
+
+@pytest.fixture
+def store(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("CITYWATCH_DATABASE_DSN", database)
+    return database
+
+
+def good(command: str, *arguments: str, text: str | None = None) -> str:
+    result = run(command, *arguments, text=text)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def bad(command: str, *arguments: str, code: int = 1) -> str:
+    result = run(command, *arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_every_command_declares_a_permission() -> None:
+    declared = dict(declarations())
+    assert {name.partition(" ")[0] for name in declared} == set(COMMANDS)
+    assert [name for name, needed in declared.items() if needed not in PERMISSIONS] == []
+
+
+def test_a_permission_that_does_not_exist_fails_at_import() -> None:
+    with pytest.raises(KeyError):
+        permission("audit.raed")
+
+
+def test_the_document_has_the_table_as_it_is_declared() -> None:
+    between = re.search(r"<!-- citywatch access table -->\n(.*)\n<!-- end of the table -->", DOCUMENT.read_text(), re.S)
+    assert between is not None
+    assert between[1] == good("access", "table").strip(), "citywatch access table prints what docs/access.md must have"
+
+
+@pytest.mark.parametrize("command", ["accounts", "keys", "devices", "audit", "access"])
+def test_help_has_examples(command: str) -> None:
+    assert f"citywatch {command}" in good(command, "--help")
+    for name, _ in declarations():
+        if name.startswith(f"{command} "):
+            assert f"citywatch {name}" in good(command, name.partition(" ")[2], "--help")
+
+
+def test_an_account_from_first_password_to_deletion(store: str) -> None:
+    zone = next(iter(ZoneMap.load(Settings().city).zones))
+    said = good("accounts", "create", "Lan", "--role", "operator", "--sector", "traffic", "--zone", zone)
+    assert f"Lan is operator of traffic; {zone}" in said
+    assert re.search(r"first password, shown once: \S{20}\n", said)
+    assert "There is an account named lan." in bad("accounts", "create", "lan")
+    assert "supervisor of traffic" in good("accounts", "change", "LAN", "--role", "supervisor")
+    assert "all sectors; all zones" in good("accounts", "change", "Lan", "--everywhere")
+    for act in ("disable", "enable", "unlock", "password"):
+        good("accounts", act, "Lan")
+    assert "first password" in good("accounts", "list")
+    good("accounts", "create", "Chief", "--role", "admin", "--password-stdin", text="a wall of eight screens\n")
+    assert "only account" in bad("accounts", "delete", "Chief")
+    good("accounts", "delete", "Lan")
+    assert "There is no account Lan." in bad("accounts", "unlock", "Lan")
+
+
+def test_what_the_city_does_not_have_is_refused(store: str) -> None:
+    assert "there is no sector 'trafic'" in bad("accounts", "create", "Lan", "--sector", "trafic", code=2)
+    assert "there is no zone '0'" in bad("devices", "link", "wall", "--zone", "0", code=2)
+    assert "--all-sectors" in bad("keys", "create", "pumps", "--publish", code=2)
+    assert "for publishing, for reading" in bad("keys", "create", "pumps", "--all-sectors")
+
+
+def test_a_key_from_creation_to_revocation(store: str) -> None:
+    said = good("keys", "create", "pumps", "--sector", "environment", "--publish", "--days", "30")
+    found = re.search(r"key, shown once: (cwk_([0-9a-f]{12})_\S{43})\n", said)
+    assert found is not None
+    assert found[1] not in good("keys", "rotate", found[2], "--overlap-hours", "1")
+    listed = good("keys", "list")
+    assert found[2] in listed
+    assert "never" in listed
+    assert "keys.read" in good("audit", "list")  # looking is an act
+    assert "of pumps is revoked" in good("keys", "revoke", found[2])
+    assert "was revoked" in bad("keys", "revoke", found[2])
+    assert "There is no key" in bad("keys", "rotate", "0123456789ab")
+
+
+async def claimed(dsn: str, secret: str) -> None:
+    from access import devices
+
+    async with asyncpg.create_pool(dsn) as pool:
+        await devices.claim(pool, secret, "10.0.0.9")
+
+
+def test_a_link_and_its_screen(store: str) -> None:
+    import asyncio
+
+    said = good("devices", "link", "hall, left", "--address", "https://watch.example/", "--uses", "2")
+    assert said.startswith("https://watch.example/wall#link=")
+    asyncio.run(claimed(store, said.strip().partition("#link=")[2]))
+    listed = good("devices", "list")
+    assert "1 screens" in listed
+    ids = re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", listed)
+    assert len(ids) == 2
+    for one in ids:
+        good("devices", "revoke", one)
+    assert "no id" in bad("devices", "revoke", "hall", code=2)
+    assert "There is no paired screen" in bad("devices", "revoke", ids[0])
+
+
+def test_the_trail_names_the_systems_user_and_is_proved(store: str) -> None:
+    import asyncio
+
+    from tests.conftest import execute
+
+    for name in ("Lan", "Minh", "An"):
+        good("accounts", "create", name)
+    listed = good("audit", "list", "--action", "account.create")
+    assert listed.count(f"{getpass.getuser()} (local)") == 3
+    head = good("audit", "head").strip()
+    assert f"3 rows, each as it was written; head {head}" in good("audit", "verify", "--head", head)
+    off = "ALTER TABLE audit DISABLE TRIGGER audit_append_only; "
+    asyncio.run(execute(store, off + "UPDATE audit SET actor = 'nobody' WHERE seq = 2"))
+    told = bad("audit", "verify")
+    assert told.startswith("2: edited: row 2 is not what was written")
+    assert "1 faults in 3 rows" in told
+    asyncio.run(execute(store, off + "DELETE FROM audit WHERE seq > 1; UPDATE audit_head SET (seq, hash) = "
+                        "(SELECT seq, hash FROM audit)"))  # fmt: skip
+    good("audit", "verify")
+    assert "2: truncated: the trail ends at row 1" in bad("audit", "verify", "--head", head)
+    assert "give SEQ:HASH" in bad("audit", "verify", "--head", "3", code=2)
+
+
+def test_an_absent_database_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYWATCH_DATABASE_DSN", "postgresql://nobody@127.0.0.1:1/none")
+    for command in (("accounts", "list"), ("keys", "list"), ("devices", "list"), ("audit", "verify")):
+        said = bad(*command, code=2)
+        assert said.startswith("the database can't be reached")
+        assert said.count("\n") == 1
