@@ -5,6 +5,7 @@ import json
 import time
 
 from alerts import store
+from city.actor import Actor
 from tests.alerts.conftest import City
 from tests.alerts.streets import FLOOD, LASTING
 
