@@ -37,6 +37,11 @@ FIGURES: Final = {
     ),
     "latency": ("alert_latency_p50_ms", "alert_latency_p99_ms"),
     "fanout": ("fanout_p99_ms", "fanout_stalled_p99_ms"),
+    "sign_in": (
+        "sign_in_http_cost_pct_upper95",
+        "sign_in_latency_cost_pct_upper95",
+        "sign_in_fanout_cost_pct_upper95",
+    ),
     "range_query": ("range_query_ms",),
     "demo_start": ("demo_warm_start_s",),
     "wall": (

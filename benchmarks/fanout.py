@@ -64,14 +64,15 @@ async def _send(pool: asyncpg.Pool, frames: int) -> list[float]:
         due += EVERY_S
         await asyncio.sleep(due - time.monotonic())
         sent.append(time.monotonic())
-        await pool.execute(RAISE, datetime.now(UTC), json.dumps(_body()))
+        await pool.execute(RAISE, datetime.now(UTC), json.dumps(body(BYTES)))
         await pool.execute(NOTIFY)
     return sent
 
 
-def _body() -> dict[str, Any]:
+def body(size: int) -> dict[str, Any]:
+    """An alert whose JSON has about `size` bytes."""
     number = str(uuid.uuid4())
-    body: dict[str, Any] = {
+    alert: dict[str, Any] = {
         "id": number,
         "rule": "bench",
         "rule_version": 1,
@@ -85,8 +86,8 @@ def _body() -> dict[str, Any]:
         "raised_at": "2026-11-22T07:00:00Z",
         "title": {"vi": "", "en": ""},
     }
-    body["title"]["vi"] = "x" * (BYTES - len(json.dumps(body)) - 100)
-    return body
+    alert["title"]["vi"] = "x" * max(0, size - len(json.dumps(alert)) - 100)
+    return alert
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ async def servers() -> AsyncIterator[tuple[Settings, asyncpg.Pool]]:
                 postgres.create_database("citywatch")
                 dsn = postgres.dsn()
             broker.start()
-            settings = Settings(database_dsn=dsn, kafka_bootstrap=broker.bootstrap, broker="embedded")
+            settings = Settings(database_dsn=dsn, kafka_bootstrap=broker.bootstrap, broker="embedded", sign_in="off")
             await migrate(dsn, "auto")
             await ensure_topics(settings, Catalogue.load(settings.city))
             async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool:
@@ -60,6 +60,7 @@ def process(arguments: Sequence[str], settings: Settings) -> Iterator["subproces
         "CITYWATCH_DATABASE_DSN": settings.database_dsn,
         "CITYWATCH_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "CITYWATCH_BROKER": settings.broker,
+        "CITYWATCH_SIGN_IN": settings.sign_in,
         "CITYWATCH_LOG_LEVEL": "WARNING",
     }
     started = subprocess.Popen([sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True)

@@ -49,9 +49,10 @@ def document(app: FastAPI) -> dict[str, Any]:
 def _complete(operation: dict[str, Any], method: str, permission: Permission) -> None:
     operation["x-permission"] = permission.name
     operation["security"] = _security(method, permission)
-    if permission.public:
-        return
-    for status, answer in errors(401, 403, 503).items():
+    statuses = [] if permission.public else [401, 403, 503]
+    if "requestBody" in operation:
+        statuses.append(400)  # it is no UTF-8
+    for status, answer in errors(*statuses).items():
         told = {name: value for name, value in answer.items() if name != "model"}
         told["content"] = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
         operation["responses"].setdefault(str(status), told)

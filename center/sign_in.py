@@ -87,10 +87,9 @@ class SignIn:
 
 def credentials(connection: HTTPConnection) -> list[Credential]:
     """What was sent, what counts first first: a key alone, else the session's cookie, else the screen's."""
-    header = connection.headers.get("authorization")
-    if header is not None:
-        scheme, _, text = header.partition(" ")
-        is_key = scheme.lower() == "bearer" and text.startswith(keys.PREFIX) and len(text) <= LONGEST
+    scheme, _, text = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":  # another scheme is for a proxy before us
+        is_key = text.startswith(keys.PREFIX) and len(text) <= LONGEST
         return [Credential("key", text)] if is_key else []
     if not is_private(connection):
         return []
