@@ -1,8 +1,8 @@
 """What sign-in costs: ten interleaved pairs of work, on a center that asks everybody and on one that asks nobody.
 
 Both centers run all the time, on one database and one broker, so they pay for the same city; only one is under load at
-a time: in each pair both twice, in the order A B B A, and who is A changes. A pair's figure is the ratio of the two; the row is the upper 95 %
-bound of the mean ratio (one-sided, Student's t), in percent above 1.
+a time: in each pair both twice, in the order A B B A, and who is A changes. A pair's figure is the ratio of the two;
+the row is the upper 95 % bound of the mean ratio (one-sided, Student's t), in percent above 1.
 
     http     events over HTTP, one a request, on eight connections; with a key
     latency  from before the transaction of an alert to the last byte in one client; with a session
@@ -12,6 +12,7 @@ bound of the mean ratio (one-sided, Student's t), in percent above 1.
 import asyncio
 import contextlib
 import json
+import math
 import statistics
 import time
 import uuid
@@ -104,7 +105,7 @@ async def _ratios(work: Work, off: Side, on: Side, pool: asyncpg.Pool, pairs: in
 
 
 def _upper(ratios: list[float]) -> float:
-    return float(statistics.mean(ratios)) + T_95 * statistics.stdev(ratios) / len(ratios) ** 0.5
+    return statistics.mean(ratios) + T_95 * statistics.stdev(ratios) / math.sqrt(len(ratios))
 
 
 def _pct(ratio: float) -> float:

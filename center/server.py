@@ -16,6 +16,7 @@ from center.service import Center
 from center.sign_in import is_this_machine
 from center.wire import ScreenProtocol
 from city.clock import SystemClock
+from city.metrics import serve_metrics
 from city.settings import Settings
 
 BACK_IN_S: Final = 5.0
@@ -76,6 +77,7 @@ async def run(
             serving = group.create_task(server.serve([listener]), name="server")
             host, port = listener.getsockname()[:2]
             log.info("center_listening", host=host, port=port)
+            serve_metrics(settings.metrics_port)
             if on_listening is not None:
                 on_listening(host, port)
             await stop.wait()

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     door_room_bytes: int = Field(
         32 * 1024 * 1024, ge=65_536, description="events over HTTP that may be in hand at once; more are answered 429"
     )
-    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server")
+    metrics_port: int = Field(0, ge=0, le=65535, description="0: no metrics server; it asks nobody who they are")
     frontend: Path | None = Field(None, description="built frontend; default: frontend/dist beside the packages")
     log_format: Literal["console", "json"] = "json"
     log_level: str = "INFO"

@@ -1,9 +1,13 @@
-"""Print what a screen is told: python examples/watch.py [--port PORT] live|alerts|city. Ends with Ctrl-C."""
+"""Print what a screen is told: python examples/watch.py [--port PORT] live|alerts|city. Ends with Ctrl-C.
+
+CITYWATCH_KEY is a key that may read: citywatch keys create NAME --all-sectors --read
+"""
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
 
 from websockets.asyncio.client import connect
 
@@ -13,7 +17,9 @@ async def main() -> None:
     parser.add_argument("channel", choices=("live", "alerts", "city"))
     parser.add_argument("--port", type=int, default=8700)
     options = parser.parse_args()
-    async with connect(f"ws://127.0.0.1:{options.port}/ws/v1", max_size=None) as socket:
+    headers = {"Authorization": f"Bearer {os.environ['CITYWATCH_KEY']}"} if "CITYWATCH_KEY" in os.environ else {}
+    url = f"ws://127.0.0.1:{options.port}/ws/v1"
+    async with connect(url, max_size=None, additional_headers=headers) as socket:
         await socket.send(json.dumps({"type": "subscribe", "channel": options.channel}))
         async for frame in socket:
             message = json.loads(frame)
