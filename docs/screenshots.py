@@ -3,8 +3,8 @@
     make demo SCENARIO=flood              (in another terminal; give the flood ten minutes)
     python docs/screenshots.py            → docs/wall-flood.png, docs/wall-flood-4k.png, docs/console-flood.png
 
-Waits until enough alerts are open and the map is drawn. The pictures are reduced to 256 colours or fewer: a calm grey wall has
-few, and the repository stays small.
+Waits until enough alerts are open and the map is drawn. The pictures are reduced to 256 colours or fewer:
+a calm grey wall has few, and the repository stays small.
 """
 
 import argparse
