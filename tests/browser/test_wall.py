@@ -284,8 +284,31 @@ def test_the_screen_reports_what_it_painted(screen: Any) -> None:
         assert center.painted == [{"type": "painted", "seq": scene.seq, "screen": "north"}]
 
 
+@pytest.mark.parametrize(("width", "height", "ratio"), [(1920, 1080, 1), (1920, 1080, 2)])
+def test_assets_are_dots_and_silent_ones_rings(screen: Any, width: int, height: int, ratio: float) -> None:
+    drawn = """() => {
+      const canvas = document.querySelector('.map canvas.assets');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      const found = { wide: canvas.width, dots: 0, rings: 0 };
+      for (let i = 0; i < data.length; i += 4) {
+        if (data[i + 3] < 250) continue;
+        if (data[i] === 0x97 && data[i + 1] === 0xa0) found.dots++;
+        if (data[i] === 0xe6 && data[i + 1] === 0xe8) found.rings++;
+      }
+      return found;
+    }"""
+    with FixtureCenter(scenes.calm()) as center, screen(center.address, width, height, ratio) as wall:
+        page = wall.open("/wall")
+        wait_for_map(page)
+        page.wait_for_timeout(1_500)
+        found = page.evaluate(drawn)
+        assert found["wide"] == 800 * ratio
+        assert found["dots"] > 1_000 * ratio**2
+        assert found["rings"] > 10 * ratio**2
+
+
 def test_a_lost_webgl_context_is_rebuilt_once_then_drawn_as_svg(screen: Any) -> None:
-    lose = """() => document.querySelector('.map canvas').getContext('webgl2')
+    lose = """() => document.querySelector('.map .maplibregl-canvas').getContext('webgl2')
         .getExtension('WEBGL_lose_context').loseContext()"""
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         wall.expected = ("WebGL context was lost", "CONTEXT_LOST_WEBGL")

@@ -38,7 +38,7 @@ async def differences(city: City, wait_s: float = 5) -> list[tuple[str, str, int
 async def test_two_workers_share_and_a_third_takes_over_what_one_leaves(city: City) -> None:
     now, sent, owners = now_us(), 0, set[str]()
     async with city.worker("left"):
-        async with city.worker("right"), asyncio.timeout(60):
+        async with city.worker("right"), asyncio.timeout(120):
             while owners != {"left", "right"}:
                 await city.publish(readings(sent, 50, start_us=now))
                 sent += 50

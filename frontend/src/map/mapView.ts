@@ -1,9 +1,9 @@
-import type { Feature, Position } from 'geojson';
+import type { Feature } from 'geojson';
 import {
   Map as MapLibreMap,
   setWorkerUrl,
+  type GeoJSONFeatureDiff,
   type GeoJSONSource,
-  type GeoJSONSourceDiff,
   type StyleSpecification,
 } from 'maplibre-gl';
 import 'maplibre-gl/dist/maplibre-gl.css';
@@ -16,27 +16,20 @@ import type { ZoneMap } from './zones';
 // From our own address, so that a policy without blob: or eval is enough.
 setWorkerUrl(workerUrl);
 
-export interface AssetDot {
-  key: string;
-  lon: number;
-  lat: number;
-  silent: boolean;
-}
-
 const SOURCE = 'city';
-/** Every change is drawn once for each tile it touches, a quarter of a second each in software: two tiles, not nine. */
+/** Every change is drawn once for each tile it touches: two tiles, not nine. */
 const TILE_ZOOM = 8;
 /** A lost picture that does not come back by itself in this time is drawn anew. */
 const RECOVERY_MS = 5_000;
 
 /**
- * The main map: zones and assets in one GeoJSON source. Severities are feature state, silence and new assets are diffs;
- * nothing is ever loaded twice. It shows one fixed piece of the city and never moves by itself.
+ * The main map: the zones. Severities are feature state, silence is a diff; nothing is ever loaded twice. It shows one
+ * fixed piece of the city and never moves by itself. Each change draws all of it anew, which without a graphics card
+ * holds up whatever else the page has to show: the assets have a layer of their own.
  */
 export class MapView {
   private readonly map: MapLibreMap;
   private readonly tones = new Map<string, Alarm | ''>();
-  private readonly dots = new Map<string, boolean>();
   private readonly silentZones = new Set<string>();
   private recovery: ReturnType<typeof setTimeout> | undefined;
 
@@ -62,10 +55,7 @@ export class MapView {
       trackResize: false,
       refreshExpiredTiles: false,
     });
-    this.map.once('style.load', () => {
-      this.map.addImage('hatch', hatch());
-      this.map.addImage('silent', dashedRing(), { pixelRatio: 2 });
-    });
+    this.map.once('style.load', () => this.map.addImage('hatch', hatch()));
     this.map.once('load', ready);
     this.map.on('webglcontextlost', () => {
       this.recovery = setTimeout(failed, RECOVERY_MS);
@@ -93,33 +83,16 @@ export class MapView {
     }
   }
 
-  /** New assets, assets that fell silent or speak again, and zones of which nothing is heard. */
-  setAssets(assets: Iterable<AssetDot>, silentZones: ReadonlySet<string>): void {
-    const diff: Required<Pick<GeoJSONSourceDiff, 'add' | 'update' | 'remove'>> = { add: [], update: [], remove: [] };
-    const seen = new Set<string>();
-    for (const { key, lon, lat, silent } of assets) {
-      seen.add(key);
-      const before = this.dots.get(key);
-      if (before === silent) continue;
-      if (before === undefined) diff.add.push(dotFeature(key, [lon, lat], silent));
-      else diff.update.push({ id: key, addOrUpdateProperties: [{ key: 'silent', value: silent }] });
-      this.dots.set(key, silent);
-    }
-    for (const key of this.dots.keys()) {
-      if (seen.has(key)) continue;
-      diff.remove.push(key);
-      this.dots.delete(key);
-    }
-    for (const code of new Set([...this.silentZones, ...silentZones])) {
-      const silent = silentZones.has(code);
-      if (this.silentZones.has(code) === silent) continue;
-      diff.update.push({ id: code, addOrUpdateProperties: [{ key: 'silent', value: silent }] });
+  /** Zones of which nothing is heard. */
+  setSilent(zones: ReadonlySet<string>): void {
+    const update: GeoJSONFeatureDiff[] = [];
+    for (const code of this.silentZones.symmetricDifference(zones)) {
+      const silent = zones.has(code);
+      update.push({ id: code, addOrUpdateProperties: [{ key: 'silent', value: silent }] });
       if (silent) this.silentZones.add(code);
       else this.silentZones.delete(code);
     }
-    if (diff.add.length + diff.update.length + diff.remove.length > 0) {
-      void this.map.getSource<GeoJSONSource>(SOURCE)?.updateData(diff);
-    }
+    if (update.length > 0) void this.map.getSource<GeoJSONSource>(SOURCE)?.updateData({ update });
   }
 
   destroy(): void {
@@ -128,17 +101,12 @@ export class MapView {
   }
 }
 
-function dotFeature(key: string, coordinates: Position, silent: boolean): Feature {
-  return { type: 'Feature', properties: { id: key, kind: 'asset', silent }, geometry: { type: 'Point', coordinates } };
-}
-
 function style({ zones }: ZoneMap): StyleSpecification {
   const features: Feature[] = zones.map((zone) => ({
     type: 'Feature',
-    properties: { id: zone.code, kind: 'zone', silent: false },
+    properties: { id: zone.code, silent: false },
     geometry: { type: 'MultiPolygon', coordinates: zone.polygons },
   }));
-  const isZone: ['==', ['get', 'kind'], 'zone'] = ['==', ['get', 'kind'], 'zone'];
   const byTone = <T>(normal: T, warning: T, critical: T, emergency: T) =>
     [
       'match',
@@ -168,7 +136,6 @@ function style({ zones }: ZoneMap): StyleSpecification {
         id: 'zones',
         type: 'fill',
         source: SOURCE,
-        filter: isZone,
         paint: {
           'fill-color': byTone<string>(zoneFill[''], zoneFill.warning, zoneFill.critical, zoneFill.emergency),
           'fill-antialias': false,
@@ -178,40 +145,24 @@ function style({ zones }: ZoneMap): StyleSpecification {
         id: 'silent-zones',
         type: 'fill',
         source: SOURCE,
-        filter: ['all', isZone, ['==', ['get', 'silent'], true]],
+        filter: ['==', ['get', 'silent'], true],
         paint: { 'fill-pattern': 'hatch' },
       },
       {
         id: 'borders',
         type: 'line',
         source: SOURCE,
-        filter: isZone,
         paint: { 'line-color': palette.border, 'line-width': 1.1 },
       },
       {
         id: 'abnormal-borders',
         type: 'line',
         source: SOURCE,
-        filter: isZone,
         paint: {
           'line-color': byTone<string>(palette.border, palette.warning, palette.critical, palette.emergency),
           'line-width': byTone(0, 2, 2.4, 2.8),
           'line-opacity': byTone(0, 1, 1, 1),
         },
-      },
-      {
-        id: 'assets',
-        type: 'circle',
-        source: SOURCE,
-        filter: ['all', ['==', ['get', 'kind'], 'asset'], ['==', ['get', 'silent'], false]],
-        paint: { 'circle-radius': 2.6, 'circle-color': '#97a0a8' },
-      },
-      {
-        id: 'silent-assets',
-        type: 'symbol',
-        source: SOURCE,
-        filter: ['all', ['==', ['get', 'kind'], 'asset'], ['==', ['get', 'silent'], true]],
-        layout: { 'icon-image': 'silent', 'icon-allow-overlap': true, 'icon-ignore-placement': true },
       },
     ],
   };
@@ -235,16 +186,6 @@ function hatch(): ImageData {
       context.moveTo(shift, 16);
       context.lineTo(shift + 16, 0);
     }
-    context.stroke();
-  });
-}
-
-function dashedRing(): ImageData {
-  return drawn(32, (context) => {
-    context.strokeStyle = palette.ink;
-    context.lineWidth = 3;
-    context.setLineDash([6.3, 4.7]);
-    context.arc(16, 16, 12.25, 0, 2 * Math.PI);
     context.stroke();
   });
 }
