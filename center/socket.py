@@ -1,7 +1,6 @@
 """One WebSocket connection, from hello to goodbye: hears requests, lets the hub answer."""
 
 import asyncio
-import contextlib
 from typing import Any, Final, Protocol, cast
 
 import asyncpg
@@ -18,7 +17,7 @@ from center.protocol import EVERYTHING, Channel, Filter, Listener, Painted, Prot
 from center.screens import Screens
 from center.sign_in import Caller, SignIn
 from center.watch import CHANGED, SIGNED_OUT, Watch
-from center.wire import WIRE
+from center.wire import GOODBYE_S, WIRE
 from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS
@@ -78,6 +77,7 @@ class Socket:
         self._zones = zones
         self._catching_up = asyncio.Semaphore(CATCH_UPS)
         self._number = 0
+        self._goodbyes: set[asyncio.Task[None]] = set()
 
     async def serve(self, websocket: WebSocket) -> None:
         """Until the client leaves, is let go, or makes too many mistakes."""
@@ -100,11 +100,12 @@ class Socket:
         self._hub.attach(client, format_time(self._clock.now_us()))
         metrics.CLIENTS.inc()
 
-        async def close(code: int, reason: str) -> None:
+        def close(code: int, reason: str) -> None:
             self._hub.detach(client)
             wire.write(frames.error(reason, ENDED[reason]))
-            with contextlib.suppress(RuntimeError):  # it is closing already
-                await websocket.close(code, reason)
+            task = asyncio.create_task(_goodbye(websocket, wire, code, reason))
+            self._goodbyes.add(task)
+            task.add_done_callback(self._goodbyes.discard)
 
         try:
             with self._watch.over(caller, close):
@@ -198,6 +199,17 @@ class Socket:
         except STORE_ERRORS as lost:
             log.warning("history_unavailable", error=f"{type(lost).__name__}: {lost}")
             return None
+
+
+async def _goodbye(websocket: WebSocket, wire: ScreenWire, code: int, reason: str) -> None:
+    """Closes; a client that takes nothing is cut off."""
+    try:
+        async with asyncio.timeout(GOODBYE_S):
+            await websocket.close(code, reason)
+    except TimeoutError:
+        wire.abort()
+    except RuntimeError:  # it is closing already
+        return
 
 
 def _within(who: Principal, request: Subscribe) -> Subscribe:

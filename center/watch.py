@@ -6,7 +6,7 @@ directory's poll of half a second. While the database is away nobody is let go: 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -25,7 +25,8 @@ LOOK_S: Final = 20.0
 """Everybody is looked up so often anyway: who is connected is not idle."""
 AT_ONCE: Final = 4
 
-Close = Callable[[int, str], Awaitable[None]]
+Close = Callable[[int, str], None]
+"""Ends a connection with a code and a reason; never waits for the client."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Watch:
                 if not await self._look():
                     self._changed.set()
                     await asyncio.sleep(TICK_S)
-            await self._expire()
+            self._expire()
 
     async def _look(self) -> bool:
         """Asks for everybody anew; False if the database did not answer."""
@@ -80,27 +81,27 @@ class Watch:
                 continue  # came in this moment
             now = found[caller.credential]
             if now is None:
-                await self._end(key, close, SIGNED_OUT, "signed_out")
+                self._end(key, close, SIGNED_OUT, "signed_out")
             elif _rights(now) != _rights(caller.principal):
-                await self._end(key, close, CHANGED, "rights_changed")
+                self._end(key, close, CHANGED, "rights_changed")
         return True
 
     async def _resolve(self, credential: Credential) -> tuple[Credential, Principal | None]:
         async with self._turns:
             return credential, await self._directory.resolve(credential)
 
-    async def _expire(self) -> None:
+    def _expire(self) -> None:
         now_us = self._clock.now_us()
         for key, (caller, close) in list(self._present.items()):
             expires_us = caller.principal.expires_us
             if expires_us is not None and expires_us <= now_us:
-                await self._end(key, close, SIGNED_OUT, "signed_out")
+                self._end(key, close, SIGNED_OUT, "signed_out")
 
-    async def _end(self, key: object, close: Close, code: int, reason: str) -> None:
+    def _end(self, key: object, close: Close, code: int, reason: str) -> None:
         if self._present.pop(key, None) is None:
             return
         metrics.SOCKET_ENDED.labels(reason).inc()
-        await close(code, reason)
+        close(code, reason)
 
 
 def _rights(principal: Principal) -> tuple[object, ...]:

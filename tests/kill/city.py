@@ -65,6 +65,7 @@ class City:
             "CITYWATCH_STORE": "plain",
             "CITYWATCH_KAFKA_BOOTSTRAP": self.broker.bootstrap,
             "CITYWATCH_BROKER": self.broker_kind,
+            "CITYWATCH_SIGN_IN": "off",
         }
         for arguments in (["migrate"], ["rules", "apply", str(RULES)]):
             self.command(*arguments, check=True)
