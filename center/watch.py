@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
+from msgspec import structs
 
 from access.directory import Credential, Directory
 from access.policy import Principal
@@ -84,6 +85,8 @@ class Watch:
                 self._end(key, close, SIGNED_OUT, "signed_out")
             elif _rights(now) != _rights(caller.principal):
                 self._end(key, close, CHANGED, "rights_changed")
+            else:
+                self._present[key] = structs.replace(caller, principal=now), close  # it may end at another time
         return True
 
     async def _resolve(self, credential: Credential) -> tuple[Credential, Principal | None]:
