@@ -47,12 +47,15 @@ ARGUMENTS: Final = (
     "--no-sandbox",
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    "--disable-gpu-rasterization",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
 )
+"""As on a machine without a GPU: WebGL in software, and the page rasterised by the processor, not through WebGL (some
+distributions ask for that by default)."""
 RAISE: Final = "SELECT alert_raise($1, $2::text::jsonb)"
 NOTIFY: Final = "SELECT pg_notify('citywatch_alerts', '')"
 
