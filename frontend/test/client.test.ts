@@ -323,3 +323,42 @@ describe('the server clock', () => {
     expect(server.at(10)).toBe(15);
   });
 });
+
+describe('rights that end', () => {
+  beforeEach(() => {
+    first().hello();
+    first().say({ type: 'snapshot', channel: 'alerts', seq: 7, alerts: [] });
+  });
+
+  function first(): FakeSocket {
+    const socket = sockets[0];
+    if (socket === undefined) throw new Error('no connection was made');
+    return socket;
+  }
+
+  it('stays away after 4401 until it is told to resume, and then asks for everything', () => {
+    first().events.closed(4401);
+    expect(links.at(-1)?.phase).toBe('refused');
+    time.advance(3_600_000);
+    expect(sockets).toHaveLength(1);
+    client.resume();
+    expect(sockets).toHaveLength(2);
+    sockets[1]?.hello();
+    expect(sockets[1]?.subscriptions()).toContainEqual({ type: 'subscribe', channel: 'alerts' });
+  });
+
+  it('connects again after 4403 and asks for everything, as what it had was seen with other rights', () => {
+    first().events.closed(4403);
+    expect(links.at(-1)?.phase).toBe('waiting');
+    time.advance(1_000);
+    sockets[1]?.hello();
+    expect(sockets[1]?.subscriptions()).toContainEqual({ type: 'subscribe', channel: 'alerts' });
+  });
+
+  it('resumes nothing that was not refused', () => {
+    client.resume();
+    first().events.closed(1006);
+    client.resume();
+    expect(sockets).toHaveLength(1);
+  });
+});

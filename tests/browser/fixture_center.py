@@ -27,6 +27,7 @@ from center.security import Guard
 from tests.browser import scenes
 from tests.browser.scenes import Json, Scene, stamp
 
+OPERATOR = {"kind": "person", "name": "Trần Hương", "role": "operator"}
 DIST = Path(__file__).parents[2] / "frontend" / "dist"
 
 
@@ -148,6 +149,7 @@ class FixtureCenter:
         self._stop = asyncio.Event()
         app = Starlette(
             routes=[
+                Route("/api/v1/session", self._session),
                 Route("/api/v1/sectors", self._sectors),
                 Route("/api/v1/zones.geojson", self._zones),
                 Route("/api/v1/alerts/{id}/acknowledge", self._acknowledge, methods=["POST"]),
@@ -211,6 +213,11 @@ class FixtureCenter:
     async def _page(self, _: Request) -> Response:
         return FileResponse(self._dist / "index.html")
 
+    async def _session(self, _: Request) -> Response:
+        principal = {**OPERATOR, "sectors": [], "zones": [], "must_change_password": False}
+        ways = {"required": False, "local": True, "private": True, "oidc": None}
+        return JSONResponse({"principal": principal, "csrf": None, "expires_at": None, "sign_in": ways})
+
     async def _sectors(self, _: Request) -> Response:
         return JSONResponse(self.scene.catalogue)
 
@@ -226,7 +233,7 @@ class FixtureCenter:
 
     async def _acknowledge(self, request: Request) -> Response:
         alert = self.scene.alerts.get(request.path_params["id"])
-        by = (await request.json())["by"]
+        by = OPERATOR["name"]
         if alert is None:
             return JSONResponse({"error": {"code": "not_found", "message": "No such alert."}}, 404)
         if alert["acknowledged_by"] is not None:

@@ -9,6 +9,9 @@ export const SILENCE_MS = 6_000;
 const BEHIND_MS = 4_000;
 /** A snapshot that has not come after this long is asked for again. */
 const UNANSWERED_MS = 10_000;
+/** Close codes by which center says that whoever looks may look no more, or may look at something else now. */
+const SIGNED_OUT = 4401;
+const RIGHTS_CHANGED = 4403;
 
 export interface Socket {
   send(text: string): void;
@@ -17,7 +20,7 @@ export interface Socket {
 export interface SocketEvents {
   open(): void;
   message(text: string): void;
-  closed(): void;
+  closed(code?: number): void;
 }
 export type Connect = (events: SocketEvents) => Socket;
 
@@ -31,7 +34,8 @@ export interface ChannelSink {
 }
 
 export interface LinkState {
-  phase: 'connecting' | 'open' | 'waiting';
+  /** `refused`: center says that nobody is signed in here; it is not asked again before `resume`. */
+  phase: 'connecting' | 'open' | 'waiting' | 'refused';
   /** Local ms of the last heartbeat: center sends none while it may lack alerts, though other frames go on.
    *  Before the first one, when the client was started. */
   heardAt: number;
@@ -47,6 +51,8 @@ export interface ClientOptions {
   clock: ServerClock;
   sinks: Partial<Record<ChannelName, ChannelSink>>;
   onLink: (state: LinkState) => void;
+  /** Center let this connection go because of who looks. */
+  onRights?: (end: 'signed_out' | 'rights_changed') => void;
   onProblem?: (sentence: string) => void;
 }
 
@@ -83,6 +89,18 @@ export class Client {
     this.cancelRetry();
   }
 
+  /** Connects again after center refused. */
+  resume(): void {
+    if (this.link.phase === 'refused') this.open();
+  }
+
+  /** Connects anew and asks for everything: what was seen until now was seen with other eyes. */
+  renew(): void {
+    if (this.stopped) return;
+    this.forget();
+    this.retry();
+  }
+
   /** The newest alert transition applied; null before the first snapshot. */
   get alertsSeq(): number | null {
     return this.cursors.get('alerts')?.have ?? null;
@@ -103,7 +121,7 @@ export class Client {
     this.socket = this.options.connect({
       open: mine(() => this.opened()),
       message: (text) => mine(() => this.received(text))(),
-      closed: mine(() => this.retry()),
+      closed: (code) => mine(() => this.closed(code))(),
     });
     this.watch();
   }
@@ -121,6 +139,25 @@ export class Client {
     this.cancelWatchdog = this.options.time.after(SILENCE_MS, () => this.retry());
   }
 
+  private closed(code: number | undefined): void {
+    if (code === SIGNED_OUT) {
+      this.forget();
+      this.abandon();
+      this.behindSince = null;
+      this.setLink({ phase: 'refused' });
+      this.options.onRights?.('signed_out');
+    } else if (code === RIGHTS_CHANGED) {
+      this.renew();
+      this.options.onRights?.('rights_changed');
+    } else {
+      this.retry();
+    }
+  }
+
+  private forget(): void {
+    for (const cursor of this.cursors.values()) cursor.forget();
+  }
+
   private abandon(): void {
     this.generation++;
     this.cancelWatchdog();
@@ -134,6 +171,7 @@ export class Client {
     this.abandon();
     this.behindSince = null;
     this.setLink({ phase: 'waiting' });
+    this.cancelRetry();
     const delay = reconnectDelay(this.attempt++, this.options.random);
     this.cancelRetry = this.options.time.after(delay, () => this.open());
   }

@@ -9,7 +9,7 @@ export function webSocketTo(location: Location): Connect {
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (typeof event.data === 'string') events.message(event.data);
     };
-    socket.onclose = () => events.closed();
+    socket.onclose = (event) => events.closed(event.code);
     return {
       send: (text) => {
         if (socket.readyState === WebSocket.OPEN) socket.send(text);

@@ -13,7 +13,7 @@ const VERSION = '__SHELL_VERSION__';
 const PREFIX = 'shell-';
 const NAME = PREFIX + VERSION;
 const INDEX = '/wall';
-const PAGE = /^\/(wall|console)?$/u;
+const PAGE = /^\/(wall|console(\/.*)?)?$/u;
 /** A center that takes the connection and says nothing is down too. */
 const PATIENCE_MS = 5_000;
 

@@ -10,11 +10,12 @@ import type {
   SectorState,
   Snapshot,
 } from '../protocol/messages';
+import { HOME_TIMEZONE } from '../text/format';
 
 /** The channel `city`: sectors with their key figures, operating stage, newest reports, statistics. */
 export class CityStore implements ChannelSink {
   ready = $state(false);
-  city = $state.raw<CityState['city']>({ name: { vi: '', en: '' }, timezone: 'Asia/Ho_Chi_Minh' });
+  city = $state.raw<CityState['city']>({ name: { vi: '', en: '' }, timezone: HOME_TIMEZONE });
   stage = $state.raw<CityState['stage'] | null>(null);
   sectors = $state.raw<ReadonlyMap<string, SectorState>>(new Map());
   reports = $state.raw<readonly CityReport[]>([]);

@@ -19,10 +19,23 @@ export interface Session {
   catalogue: Catalogue;
   /** Server time now, ms: finer than `link.now`, which moves once a second. */
   serverNow: () => number;
+  /** Connects again after center refused. */
+  resume: () => void;
+  /** Connects anew and asks for everything. */
+  renew: () => void;
   stop: () => void;
 }
 
-export function openSession(catalogue: Catalogue, { live: withLive }: { live: boolean }): Session {
+export interface SessionOptions {
+  live: boolean;
+  /** Center let the connection go because of who looks; after `signed_out` it waits for `resume`. */
+  onRights?: (end: 'signed_out' | 'rights_changed') => void;
+  /** The connection is back after it was lost: meanwhile more may have changed than the data. */
+  onReopened?: () => void;
+}
+
+export function openSession(catalogue: Catalogue, options: SessionOptions): Session {
+  const { live: withLive } = options;
   const time = browserTime;
   const clock = new ServerClock(Date.now() - time.now());
   const serverNow = () => clock.at(time.now());
@@ -30,13 +43,20 @@ export function openSession(catalogue: Catalogue, { live: withLive }: { live: bo
   const city = new CityStore();
   const live = new LiveStore((sector, metric) => catalogue.get(`${sector}/${metric}`)?.cadenceS);
   const link = new LinkStore(clock, time.now);
+  let opened = false;
   const client = new Client({
     connect: webSocketTo(location),
     time,
     random: Math.random,
     clock,
     sinks: withLive ? { alerts, city, live } : { alerts, city },
-    onLink: (state) => link.changed(state),
+    onLink: (state) => {
+      const opens = state.phase === 'open' && link.state.phase !== 'open';
+      link.changed(state);
+      if (opens && opened) options.onReopened?.();
+      opened ||= opens;
+    },
+    onRights: (end) => options.onRights?.(end),
     onProblem: (sentence) => console.warn(`citywatch: ${sentence}`),
   });
   client.start();
@@ -53,7 +73,9 @@ export function openSession(catalogue: Catalogue, { live: withLive }: { live: bo
     clearInterval(painted);
     client.stop();
   };
-  return { alerts, city, live, link, catalogue, serverNow, stop };
+  const resume = () => client.resume();
+  const renew = () => client.renew();
+  return { alerts, city, live, link, catalogue, serverNow, resume, renew, stop };
 }
 
 /** On each full second of the server's clock, so that all screens turn together. */

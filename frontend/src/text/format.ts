@@ -3,6 +3,9 @@ import { language, say } from './language';
 /** U+00A0: a number and its unit never part at the end of a line. */
 export const NBSP = '\u00a0';
 
+/** Where the city is, until center has said it. */
+export const HOME_TIMEZONE = 'Asia/Ho_Chi_Minh';
+
 const locale = language === 'vi' ? 'vi-VN' : 'en-GB';
 const numbers = new Map<number, Intl.NumberFormat>();
 const clocks = new Map<string, Intl.DateTimeFormat>();
@@ -77,4 +80,21 @@ export function clock(ms: number, timezone: string, seconds: boolean): string {
     clocks.set(key, format);
   }
   return format.format(ms);
+}
+
+/** Day and time of an instant (RFC 3339) in the city's zone; a dash for none. */
+export function moment(at: string | null, seconds = false, timezone = HOME_TIMEZONE): string {
+  if (at === null) return '–';
+  const ms = Date.parse(at);
+  return `${day(timezone).format(ms)} ${clock(ms, timezone, seconds)}`;
+}
+
+function day(timezone: string): Intl.DateTimeFormat {
+  const key = `${timezone} day`;
+  let format = clocks.get(key);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-GB', { timeZone: timezone, day: '2-digit', month: '2-digit', year: 'numeric' });
+    clocks.set(key, format);
+  }
+  return format;
 }

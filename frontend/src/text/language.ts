@@ -5,6 +5,11 @@ import { catalogue, type Language, type MessageKey } from './messages';
 export const language: Language =
   typeof location !== 'undefined' && new URLSearchParams(location.search).get('lang') === 'en' ? 'en' : 'vi';
 
+/** The address of another page in this page's language, or in the one given. */
+export function linkTo(path: string, inLanguage: Language = language): string {
+  return inLanguage === 'en' ? `${path}?lang=en` : path;
+}
+
 export function say(key: MessageKey): string {
   return catalogue[language][key];
 }

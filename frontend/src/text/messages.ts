@@ -1,5 +1,8 @@
+import * as access from './accessMessages';
+
 /** Every word the page itself says, in both languages. Texts that come from center carry their own translations. */
 const vi = {
+  ...access.vi,
   live: 'Trực tiếp',
   connecting: 'Đang nối',
   lost: 'MẤT KẾT NỐI',
@@ -54,12 +57,9 @@ const vi = {
   emergency: 'Khẩn cấp',
   info: 'Tin',
   openAlerts: 'Báo động đang mở',
-  yourName: 'Tên của bạn',
   acknowledge: 'Đã thấy',
   sending: 'Đang gửi…',
-  tooLate: 'đã xác nhận lúc',
   failed: 'Không gửi được',
-  nameNeeded: 'Ghi tên của bạn trước khi xác nhận.',
   response: 'Việc cần làm',
   noResponse: 'Quy tắc này không ghi việc cần làm.',
   history: 'Diễn biến',
@@ -81,6 +81,7 @@ const vi = {
 export type MessageKey = keyof typeof vi;
 
 const en: Record<MessageKey, string> = {
+  ...access.en,
   live: 'Live',
   connecting: 'Connecting',
   lost: 'CONNECTION LOST',
@@ -135,12 +136,9 @@ const en: Record<MessageKey, string> = {
   emergency: 'Emergency',
   info: 'Info',
   openAlerts: 'Open alerts',
-  yourName: 'Your name',
   acknowledge: 'Acknowledge',
   sending: 'Sending…',
-  tooLate: 'acknowledged it at',
   failed: 'Could not be sent',
-  nameNeeded: 'Enter your name before you acknowledge.',
   response: 'Response',
   noResponse: 'This rule names no response steps.',
   history: 'Timeline',
