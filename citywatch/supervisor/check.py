@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from citywatch.embedded.process import EmbeddedError
+from citywatch.supervisor.letting_in import own_screen
 from citywatch.supervisor.settling import SETTLE_SECONDS
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
@@ -71,7 +72,7 @@ async def check(state: DemoState, port: int, arguments: list[str], *, until_clea
     relay = asyncio.create_task(_relay(process, steps))
     try:
         ended = asyncio.create_task(_ended_early(process))
-        watching = asyncio.create_task(_watch(running or port, steps, until_cleared=until_cleared))
+        watching = asyncio.create_task(_watch(state, running or port, steps, until_cleared=until_cleared))
         done, _ = await asyncio.wait({ended, watching}, return_when=asyncio.FIRST_COMPLETED)
         for task in {ended, watching} - done:
             task.cancel()
@@ -99,7 +100,7 @@ async def _ended_early(process: asyncio.subprocess.Process | None) -> str:
     return f"the demo ended with exit code {await process.wait()}"
 
 
-async def _watch(port: int, steps: Steps, *, until_cleared: bool) -> str:
+async def _watch(state: DemoState, port: int, steps: Steps, *, until_cleared: bool) -> str:
     """Watch until all was seen; empty, or what was missing in its time."""
     sightings = Sightings(time.time())
     stages: list[tuple[str, float, Callable[[], bool]]] = [
@@ -108,7 +109,8 @@ async def _watch(port: int, steps: Steps, *, until_cleared: bool) -> str:
     ]
     if until_cleared:
         stages.append(("that alert cleared", CLEARED_SECONDS, sightings.cleared_one))
-    async with contextlib.aclosing(watch(port)) as seen:
+    cookie = own_screen(state, port, lambda: state.shared().get("CITYWATCH_DATABASE_DSN"))
+    async with contextlib.aclosing(watch(port, cookie)) as seen:
         for name, usual, is_seen in stages:
             seconds = usual + (SETTLE_SECONDS if sightings.open else 0)
             started = time.monotonic()

@@ -18,6 +18,7 @@ from citywatch.embedded.process import EmbeddedError, can_bind
 from citywatch.supervisor import logfile
 from citywatch.supervisor.backlog import backlog
 from citywatch.supervisor.child import Child, run_once
+from citywatch.supervisor.letting_in import ADMIN, first_password, own_screen, wall_link
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
 from citywatch.supervisor.settling import Settling
 from citywatch.supervisor.state import DemoState
@@ -65,7 +66,7 @@ class Demo:
             self.state.share(self._environment())
             async with self._processes():
                 self.started = True
-                self._announce()
+                await self._announce()
                 await self._keep(stop)
 
     @contextlib.asynccontextmanager
@@ -112,7 +113,8 @@ class Demo:
             with self.steps.step("Simulated city, first live values"):
                 await self.children["simulate"].start()
                 async with asyncio.timeout(60):
-                    await wait_for(options.port, "live")
+                    own = own_screen(self.state, options.port, lambda: self.settings.database_dsn)
+                    await wait_for(options.port, "live", own)
             yield
         except TimeoutError:
             raise EmbeddedError(f"no live values after 60 s; the logs are in {self.state.logs}") from None
@@ -170,12 +172,22 @@ class Demo:
                 raise EmbeddedError(f"center does not answer on port {self.options.port}; the logs: {self.state.logs}")
             await asyncio.sleep(0.1)
 
-    def _announce(self) -> None:
+    async def _announce(self) -> None:
         base = f"http://127.0.0.1:{self.options.port}"
+        dsn = self.settings.database_dsn
+        wall = await wall_link(dsn, self.options.port)
+        password = await first_password(dsn)
+        account = (
+            f"sign in as {ADMIN} with {password}\n            (shown this once; you choose a password of your own then)"
+            if password is not None
+            else f"sign in as {ADMIN}; password lost: `citywatch accounts password {ADMIN}`"
+        )
         self.steps.say(f"""
 Everything runs since {self.steps.seconds:.1f} s.
-  wall      {base}/wall          for the screen of the operations centre
-  console   {base}/console       the same with hands
+  wall      {wall}
+            for the screen of the operations centre: open it, there is nothing to type
+  console   {base}/console
+            the same with hands: {account}
   API       {base}/docs          and {base}/metrics
   Kafka     {self.broker.bootstrap:<28}          for publishers
 Try: watch the wall; within a minute the welcome scenario raises its first alert, within four it clears.

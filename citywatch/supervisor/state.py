@@ -22,6 +22,7 @@ class DemoState:
         self.logs = self.directory / "logs"
         self._pid_file = self.directory / "demo.pid"
         self._environment_file = self.directory / "demo.json"
+        self._screen_file = self.directory / "screen"
 
     @contextlib.contextmanager
     def owned(self, port: int) -> Iterator[None]:
@@ -55,6 +56,15 @@ class DemoState:
             return {}
         found: dict[str, str] = json.loads(self._environment_file.read_text(encoding="utf-8"))
         return found
+
+    def keep_screen(self, token: str) -> None:
+        """The token of the demo's own screen; only this user may read it."""
+        self._screen_file.touch(mode=0o600)
+        self._screen_file.write_text(token, encoding="utf-8")
+
+    def screen(self) -> str:
+        """The token of the demo's own screen; empty before it was paired."""
+        return self._screen_file.read_text(encoding="utf-8") if self._screen_file.exists() else ""
 
     def stop(self, patience: float = 60) -> bool:
         """Ask the running demo to drain and end, and wait for it; False when none was running."""

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from city.timestamps import parse_time
+from citywatch.supervisor.letting_in import NotYet
 
 
 class Seen(NamedTuple):
@@ -39,12 +40,17 @@ def seen_in(message: dict[str, Any], since: float) -> list[Seen]:
     return []
 
 
-async def watch(port: int) -> AsyncGenerator[Seen]:
-    """Follow a center on 127.0.0.1 for ever, over restarts of it; live is what is measured from now on."""
+async def watch(port: int, cookie: Callable[[], Awaitable[str]] | None = None) -> AsyncGenerator[Seen]:
+    """Follow a center on 127.0.0.1 for ever, over restarts of it; live is what is measured from now on.
+
+    `cookie` gives the credential of each connection.
+    """
     since = time.time()
     while True:
-        with contextlib.suppress(OSError, WebSocketException, TimeoutError):
-            async with connect(f"ws://127.0.0.1:{port}/ws/v1", max_size=64 * 2**20) as socket:
+        with contextlib.suppress(OSError, WebSocketException, TimeoutError, NotYet):
+            headers = {"Cookie": await cookie()} if cookie is not None else {}
+            address = f"ws://127.0.0.1:{port}/ws/v1"
+            async with connect(address, max_size=64 * 2**20, additional_headers=headers) as socket:
                 for channel in ("live", "alerts"):
                     await socket.send(json.dumps({"type": "subscribe", "channel": channel}))
                 async for frame in socket:
@@ -53,9 +59,9 @@ async def watch(port: int) -> AsyncGenerator[Seen]:
         await asyncio.sleep(0.2)
 
 
-async def wait_for(port: int, kind: str) -> Seen:
+async def wait_for(port: int, kind: str, cookie: Callable[[], Awaitable[str]] | None = None) -> Seen:
     """The next thing of this kind."""
-    async with contextlib.aclosing(watch(port)) as everything:
+    async with contextlib.aclosing(watch(port, cookie)) as everything:
         async for seen in everything:
             if seen.kind == kind:
                 return seen

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -18,7 +18,9 @@ import pytest
 
 from citywatch.embedded.postgres import EmbeddedPostgres
 from citywatch.embedded.process import free_port
-from citywatch.supervisor.watch import watch
+from citywatch.supervisor.letting_in import claim, own_screen
+from citywatch.supervisor.state import DemoState
+from citywatch.supervisor.watch import Seen, watch
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("CITYWATCH_")}
@@ -27,8 +29,8 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 class Demo:
     """A running `citywatch demo` and what it has printed."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
-        self.process, self.port = process, port
+    def __init__(self, process: asyncio.subprocess.Process, port: int, directory: Path) -> None:
+        self.process, self.port, self.state = process, port, DemoState(directory)
         self.printed: list[str] = []
         self.reader = asyncio.create_task(self._read())
 
@@ -46,6 +48,12 @@ class Demo:
                 assert self.process.returncode is None, self.printed
                 await asyncio.sleep(0.05)
 
+    def watch(self) -> AsyncGenerator[Seen]:
+        """As the demo's own screen sees it."""
+        return watch(
+            self.port, own_screen(self.state, self.port, lambda: self.state.shared()["CITYWATCH_DATABASE_DSN"])
+        )
+
     def service(self, name: str) -> psutil.Process:
         children = psutil.Process(self.process.pid).children()
         return next(child for child in children if child.cmdline()[-1:] == [name])
@@ -62,7 +70,7 @@ async def demo(directory: Path, *arguments: str) -> AsyncIterator[Demo]:
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
-    running = Demo(process, port)
+    running = Demo(process, port, directory)
     try:
         yield running
     finally:
@@ -102,6 +110,11 @@ async def test_the_demo_lives_through_a_kill_a_stop_a_second_start_and_a_renewal
     directory = short_path / "state"
     async with demo(directory, "--scenario", "calm", "--rate", "50") as first:
         await first.says(r"Everything runs since")
+        link = (await first.says(rf"wall +http://127\.0\.0\.1:{first.port}/wall#link=([\w-]+)$"))[1]
+        token = await asyncio.to_thread(claim, first.port, link)
+        assert re.fullmatch(r"[\w-]{43}", token), "the printed link opens the wall"
+        password = (await first.says(r"sign in as admin with (\S+)$"))[1]
+        assert not any(password in log.read_text(errors="replace") for log in (directory / "logs").iterdir())
         bootstrap = (await first.says(r"Kafka +(127\.0\.0\.1:\d+)"))[1]
 
         refused = subprocess.run(
@@ -113,7 +126,7 @@ async def test_the_demo_lives_through_a_kill_a_stop_a_second_start_and_a_renewal
         assert (refused.returncode, "already running" in refused.stderr) == (1, True)
 
         async def raised() -> None:
-            async with contextlib.aclosing(watch(first.port)) as everything:
+            async with contextlib.aclosing(first.watch()) as everything:
                 async for seen in everything:
                     if seen.kind in ("raised", "open") and "Street flooding" in seen.text:
                         return
@@ -143,6 +156,8 @@ async def test_the_demo_lives_through_a_kill_a_stop_a_second_start_and_a_renewal
     began = time.monotonic()
     async with demo(directory, "--scenario", "calm", "--rate", "200", "--broker-limit", "20") as second:
         await second.says(r"Everything runs since")
+        await second.says(r"sign in as admin; password lost")
+        assert (await second.says(r"/wall#link=([\w-]+)$"))[1] != link
         assert time.monotonic() - began < 60, "20 s on a machine that does nothing else"
         assert await readings(directory) >= before, "state is kept between starts"
         await second.says(r"the broker held \d+ MiB and was renewed as embedded-\w+ in [\d.]+ s: nothing was lost")

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from citywatch.supervisor.watch import watch
-from tests.embedded.test_demo import demo, short_path
+from tests.embedded.test_demo import Demo, demo, short_path
 
 __all__ = ["short_path"]
 
 
-async def raised(port: int) -> str:
+async def raised(running: Demo) -> str:
     """The first alert that a screen sees raised."""
-    async with contextlib.aclosing(watch(port)) as everything:
+    async with contextlib.aclosing(running.watch()) as everything:
         async for seen in everything:
             if seen.kind == "raised":
                 return seen.alert
@@ -30,7 +29,7 @@ async def test_what_was_left_open_clears_and_only_then_the_story_begins_again(
     directory = short_path / "state"
     async with demo(directory, "--rate", "50") as first:
         await first.says(r"Everything runs since")
-        await asyncio.wait_for(raised(first.port), 90)
+        await asyncio.wait_for(raised(first), 90)
     async with demo(directory, "--rate", "50", "--check") as again:
         await again.says(r"An earlier run left open alerts \(1\)")
         cleared = (await again.says(r"([\d.]+) s  alert cleared: .*Street flooding", 200))[1]
