@@ -70,7 +70,7 @@ class Running:
 
     async def ready(self) -> None:
         """Returns once /ready says so."""
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as http, asyncio.timeout(30):
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=30) as http, asyncio.timeout(30):
             while (await http.get("/api/v1/ready")).status_code != 200:
                 await asyncio.sleep(0.05)
 
@@ -125,7 +125,7 @@ async def people(database: str) -> AsyncIterator[People]:
 @pytest.fixture
 async def http(center: Running) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the center's REST API."""
-    async with httpx.AsyncClient(base_url=center.url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=30) as client:
         yield client
 
 

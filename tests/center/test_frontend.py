@@ -25,7 +25,7 @@ def built(tmp_path: Path) -> Path:
 async def test_pages_assets_and_strangers(topics: Settings, built: Path) -> None:
     async with (
         running(topics.model_copy(update={"frontend": built})) as center,
-        httpx.AsyncClient(base_url=center.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=30) as http,
     ):
         assert (await http.get("/")).headers["location"] == "/wall"
         for path in ("/wall", "/console", "/console/alerts/7", "/wall?scene=spotlight"):
@@ -48,7 +48,7 @@ async def test_pages_assets_and_strangers(topics: Settings, built: Path) -> None
 async def test_an_unbuilt_frontend_says_what_to_type(topics: Settings, tmp_path: Path) -> None:
     async with (
         running(topics.model_copy(update={"frontend": tmp_path})) as center,
-        httpx.AsyncClient(base_url=center.url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=30) as http,
     ):
         page = await http.get("/wall")
         assert (page.status_code, "make frontend" in page.text) == (503, True)

@@ -210,7 +210,7 @@ async def test_an_alert_is_shown_with_what_its_series_measures_now(topics: Setti
         }
         await frame(producer, (series, at + 1_000_000, 7.44))
         await next_worst(client, lambda worst: worst["value"] == 7.4)
-        async with httpx.AsyncClient(base_url=center.url, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=center.url, trust_env=False, timeout=30) as http:
             one = (await http.get("/api/v1/alerts/00000000-0000-0000-0000-000000000001")).json()
             assert (one["value"], one["now"]) == (9.0, {"value": 7.44, "time": _rfc(at + 1_000_000)})
             assert (await http.get("/api/v1/alerts")).json()["alerts"] == [one]
