@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -173,13 +174,15 @@ def main() -> int:
         f"kill test on {options.broker}: {plan.readings} readings, {plan.causes} alert causes, "
         f"{len(plan.strikes)} strikes in {plan.seconds:.0f} s"
     )
-    with tempfile.TemporaryDirectory(prefix="citywatch-kill-") as temporary:
-        city = City(options.keep or Path(temporary), options.broker)
-        try:
-            held = asyncio.run(Run(city, plan).run())
-        finally:
-            city.stop()
-    print("every promise held" if held else "a promise was broken")
+    folder = options.keep or Path(tempfile.mkdtemp(prefix="citywatch-kill-"))
+    city = City(folder, options.broker)
+    try:
+        held = asyncio.run(Run(city, plan).run())
+    finally:
+        city.stop()
+    if held and not options.keep:
+        shutil.rmtree(folder)
+    print("every promise held" if held else f"a promise was broken; logs, log and database are kept in {folder}")
     return 0 if held else 1
 
 

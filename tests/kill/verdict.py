@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from tests.kill.city import City
-from tests.kill.plan import Plan
+from tests.kill.plan import Plan, cause_steps
 from tests.kill.screen import Screen
 from tests.kill.sender import Sender
 
@@ -38,13 +38,21 @@ async def counted(dsn: str) -> tuple[int, int]:
         await connection.close()
 
 
+def missed(plan: Plan, raised: set[str]) -> dict[str, float]:
+    """The causes without an alert, and when each was past its limit."""
+    highest: dict[str, tuple[float, float]] = {}
+    for at, _, asset, _, value in cause_steps(plan):
+        highest[asset] = max(highest.get(asset, (value, at)), (value, at))
+    return {asset: round(at, 1) for asset, (_, at) in highest.items() if asset not in raised}
+
+
 async def judge(city: City, plan: Plan, sender: Sender, screen: Screen) -> list[Check]:
     """Every promise of the kill test."""
     connection = await asyncpg.connect(city.postgres.dsn())
     try:
         readings = await connection.fetchval("SELECT count(*) FROM reading")
         alerts = await connection.fetchval("SELECT count(*) FROM alert WHERE rule = ANY($1)", RULES)
-        causes = await connection.fetchval("SELECT count(DISTINCT group_key) FROM alert WHERE rule = ANY($1)", RULES)
+        groups = await connection.fetch("SELECT DISTINCT group_key FROM alert WHERE rule = ANY($1)", RULES)
         kinds = await connection.fetch(
             """SELECT h.kind, count(*) AS times FROM alert_history h JOIN alert a ON a.id = h.alert_id
                WHERE a.rule = ANY($1) GROUP BY h.kind ORDER BY h.kind""",
@@ -59,7 +67,8 @@ async def judge(city: City, plan: Plan, sender: Sender, screen: Screen) -> list[
     return [
         Check("every record was taken by the broker", (sender.failed, sender.taken), (0, sender.sent)),
         Check("rows = distinct readings sent", readings, plan.readings + plan.cause_readings),
-        Check("alerts = causes", (alerts, causes), (plan.causes, plan.causes)),
+        Check("alerts = causes", alerts, plan.causes),
+        Check("no cause was missed (asset: second of the run)", missed(plan, {row["group_key"] for row in groups}), {}),
         Check(
             "each raised once, every second one cleared once",
             {row["kind"]: row["times"] for row in kinds},
