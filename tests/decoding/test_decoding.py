@@ -225,7 +225,7 @@ def test_refusals_name_the_reason_the_field_and_the_fix(reason: str, event: Any,
 
 
 def test_every_reason_of_the_decoder_is_tried_here() -> None:
-    judged_elsewhere = {"late", "too_many_series", "bad_batch", "unstorable"}
+    judged_elsewhere = {"late", "too_many_series", "bad_batch", "unstorable", "not_allowed"}
     assert {reason for reason, _, _ in BAD} == REASONS - judged_elsewhere
 
 
