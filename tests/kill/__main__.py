@@ -85,20 +85,22 @@ class Run:
         return all(check.holds for check in checks)
 
     async def ready(self) -> None:
-        """The alert workers have their sectors: a first start begins at the broker's end, so causes must come later."""
+        """The alert workers watch their sectors: a first start begins at the broker's end as it is when the sector is
+        taken, which is a while after the worker has become its owner; a cause sent before counts for nothing."""
         connection = await asyncpg.connect(self.city.postgres.dsn())
         try:
             async with asyncio.timeout(60):
                 while (
                     await connection.fetchval(
-                        "SELECT count(*) FROM alert_owner WHERE sector = ANY($1)", ["traffic", "environment"]
+                        "SELECT count(*) FROM alert_owner WHERE sector = ANY($1) AND step >= 2",
+                        ["traffic", "environment"],
                     )
                     < 2
                 ):
                     await asyncio.sleep(0.2)
         finally:
             await connection.close()
-        self.say("alert workers own their sectors")
+        self.say("alert workers watch their sectors")
 
     async def keep(self) -> None:
         while True:
