@@ -15,7 +15,7 @@ from city.database import STORE_ERRORS, open_pool
 from city.events import REASONS
 from city.kafka import KafkaError, Producer, topic_for
 from city.settings import Settings
-from citywatch.local import permission
+from citywatch.local import actor, permission
 from citywatch.store import printable
 from ingest import dead_letters
 from ingest.dead_letters import CantReplayError, Letter, Wanted
@@ -125,7 +125,7 @@ def replay(
         async with asyncio.timeout(BROKER_S):
             await producer.__aenter__()
         try:
-            count = await dead_letters.replay(pool, producer, sendable)
+            count = await dead_letters.replay(pool, producer, sendable, actor())
         finally:
             await producer.close()
         typer.echo(f"replayed {count} of {len(letters)}")

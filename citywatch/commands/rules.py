@@ -1,7 +1,6 @@
 """`citywatch rules`: check, apply and list the rules."""
 
 import asyncio
-import getpass
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,7 +16,7 @@ from city.settings import Settings
 from city.yamlnodes import SourceError
 from city.zonefile import ZoneError
 from city.zones import ZoneMap
-from citywatch.local import permission
+from citywatch.local import actor, permission
 
 app = typer.Typer(
     add_completion=False,
@@ -66,7 +65,8 @@ def apply(
 
     async def write() -> rulebook.Applied:
         async with await open_pool(_settings(), application="citywatch-rules") as pool:
-            return await rulebook.apply_rules(pool, loaded, by or getpass.getuser(), retire=not keep)
+            who = actor()
+            return await rulebook.apply_rules(pool, loaded, by or who.name, retire=not keep, actor=who)
 
     done = _run(write())
     for what, names in (("new", done.added), ("changed", done.changed), ("retired", done.retired)):

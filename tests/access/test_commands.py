@@ -1,7 +1,11 @@
 """The command line: every command declares what it asks for, acts under the user's name, and says it plainly."""
 
+import asyncio
 import getpass
+import hashlib
+import json
 import re
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -14,6 +18,7 @@ from city.settings import Settings
 from city.zones import ZoneMap
 from citywatch.local import permission
 from citywatch.main import COMMANDS, declarations, load
+from tests.conftest import execute
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "access.md"
 
@@ -105,6 +110,64 @@ def test_a_key_from_creation_to_revocation(store: str) -> None:
     assert "There is no key" in bad("keys", "rotate", "0123456789ab")
 
 
+SQUARES = """{"type": "FeatureCollection", "features": [
+{"type": "Feature", "properties": {"code": "27004", "name_vi": "Phường Tân Định"}, "geometry": {"type": "Polygon",
+ "coordinates": [[[106.6, 10.7], [106.7, 10.7], [106.7, 10.8], [106.6, 10.8], [106.6, 10.7]]]}},
+{"type": "Feature", "properties": {"code": "new", "name_vi": "Mới"}, "geometry": {"type": "Polygon",
+ "coordinates": [[[106.7, 10.7], [106.8, 10.7], [106.8, 10.8], [106.7, 10.8], [106.7, 10.7]]]}}]}"""
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    """A city's folder, and beside its map another one to import."""
+    for name in ("city.yaml", "sectors.yaml", "zones.geojson"):
+        shutil.copy(Settings().city / name, tmp_path)
+    (tmp_path / "squares.geojson").write_text(SQUARES, encoding="utf-8")
+    return tmp_path
+
+
+async def trail(dsn: str) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetch("SELECT * FROM audit ORDER BY seq")
+    finally:
+        await connection.close()
+
+
+def test_an_imported_map_is_in_the_trail(store: str, town: Path) -> None:
+    before, map_ = (town / "zones.geojson").read_bytes(), town / "zones.geojson"
+    good("zones", "import", str(town / "squares.geojson"), "--city", str(town), "--check")
+    assert asyncio.run(trail(store)) == []
+    good("zones", "import", str(town / "squares.geojson"), "--city", str(town))
+    (act,) = asyncio.run(trail(store))
+    assert (act["actor_kind"], act["actor"], act["action"]) == ("local", getpass.getuser(), "zones.import")
+    assert act["object"] == f"map {map_}"
+    was, now = json.loads(act["before"]), json.loads(act["after"])
+    assert was == {"sha256": hashlib.sha256(before).hexdigest(), "zones": 168, "schematic": True}
+    assert now["sha256"] == hashlib.sha256(map_.read_bytes()).hexdigest()
+    assert (now["zones"], now["schematic"], now["file"]) == (2, False, "squares.geojson")
+    assert ("new" in now["new"], now["new_count"] - now["gone_count"], len(now["gone"])) == (True, 2 - 168, 100)
+
+
+def test_a_map_that_cannot_be_written_is_no_act(store: str, town: Path) -> None:
+    (town / "zones.part").mkdir()
+    assert "can't be written" in bad("zones", "import", str(town / "squares.geojson"), "--city", str(town))
+    assert asyncio.run(trail(store)) == []
+
+
+def test_no_map_without_its_row(store: str, town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (town / "zones.geojson").read_bytes()
+    refuse = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''full''; END';
+        CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON audit DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION refuse()"""
+    asyncio.run(execute(store, refuse))  # the last moment at which the row can fail
+    bad("zones", "import", str(town / "squares.geojson"), "--city", str(town), code=2)
+    assert (town / "zones.geojson").read_bytes() == before
+    monkeypatch.setenv("CITYWATCH_DATABASE_DSN", "postgresql://nobody@127.0.0.1:1/none")
+    bad("zones", "import", str(town / "squares.geojson"), "--city", str(town), code=2)
+    assert (town / "zones.geojson").read_bytes() == before
+
+
 async def claimed(dsn: str, secret: str) -> None:
     from access import devices
 
@@ -113,8 +176,6 @@ async def claimed(dsn: str, secret: str) -> None:
 
 
 def test_a_link_and_its_screen(store: str) -> None:
-    import asyncio
-
     said = good("devices", "link", "hall, left", "--address", "https://watch.example/", "--uses", "2")
     assert said.startswith("https://watch.example/wall#link=")
     asyncio.run(claimed(store, said.strip().partition("#link=")[2]))
@@ -129,10 +190,6 @@ def test_a_link_and_its_screen(store: str) -> None:
 
 
 def test_the_trail_names_the_systems_user_and_is_proved(store: str) -> None:
-    import asyncio
-
-    from tests.conftest import execute
-
     for name in ("Lan", "Minh", "An"):
         good("accounts", "create", name)
     listed = good("audit", "list", "--action", "account.create")
