@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from access.accounts import Locked
+from access.by_password import Locked
 from access.errors import AccessError
 from access.policy import Denied
 from city import metrics

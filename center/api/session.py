@@ -7,8 +7,9 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from access import accounts, secrets, sessions
-from access.accounts import AccountError, Locked
+from access import by_password, secrets, sessions
+from access.accounts import Account, AccountError
+from access.by_password import Locked
 from access.directory import Credential
 from access.errors import AccessError
 from access.names import folded
@@ -120,7 +121,7 @@ async def sign_in(center: CenterOf, request: Request, caller: CallerOf, body: Si
     need_private(request)
     _count_attempt(center, caller.address, body.name)
     try:
-        account = await accounts.sign_in(center.pool, body.name, body.password, caller.address)
+        account = await by_password.sign_in(center.pool, body.name, body.password, caller.address)
     except AccessError as refused:
         metrics.SIGN_INS.labels("local", "locked" if isinstance(refused, Locked) else "refused").inc()
         raise
@@ -155,7 +156,7 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
     center.limiter.take(limiting.PASSWORD, "password", who.id)
     assert who.session is not None
     try:
-        await accounts.change_password(
+        await by_password.change(
             center.pool, uuid.UUID(who.id), body.old, body.new, caller.address, uuid.UUID(who.session)
         )
     except AccountError as refused:
@@ -182,7 +183,7 @@ async def end_others(center: CenterOf, caller: CallerOf) -> Response:
     return json_answer({"ended": ended})
 
 
-async def begin(center: Center, request: Request, account: accounts.Account, address: str | None) -> tuple[Caller, str]:
+async def begin(center: Center, request: Request, account: Account, address: str | None) -> tuple[Caller, str]:
     """A new session of a person who proved who they are, and its token; the browser's former session ends."""
     before = await center.sign_in.who(request)
     if before.principal.session is not None:

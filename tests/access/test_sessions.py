@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from access import accounts, secrets, sessions
+from access import accounts, by_password, secrets, sessions
 from access.accounts import Account, AccountError
 from access.policy import Principal
 from tests.access.conftest import CHIEF, PASSWORD, actions
@@ -84,7 +84,7 @@ async def test_signing_out_ends_this_one_and_others_on_request(pool: asyncpg.Poo
 async def test_a_new_password_ends_the_other_sessions(pool: asyncpg.Pool, lan: Account) -> None:
     here, there = [await begin(pool, lan) for _ in range(2)]
     keep = uuid.UUID((await who(pool, here)).session)
-    await accounts.change_password(pool, uuid.UUID(lan.id), PASSWORD, "another wall of screens", None, keep)
+    await by_password.change(pool, uuid.UUID(lan.id), PASSWORD, "another wall of screens", None, keep)
     assert [await stands(pool, token) for token in (here, there)] == [True, False]
     await accounts.reset_password(pool, CHIEF, uuid.UUID(lan.id))
     assert not await stands(pool, here)
@@ -92,7 +92,7 @@ async def test_a_new_password_ends_the_other_sessions(pool: asyncpg.Pool, lan: A
 
 async def test_who_was_shut_out_meanwhile_sets_no_password(pool: asyncpg.Pool, lan: Account) -> None:
     keep = uuid.UUID((await who(pool, await begin(pool, lan))).session)
-    change = accounts.change_password(pool, uuid.UUID(lan.id), PASSWORD, "another wall of screens", None, keep)
+    change = by_password.change(pool, uuid.UUID(lan.id), PASSWORD, "another wall of screens", None, keep)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT FROM access_version FOR UPDATE")
         waiting = asyncio.create_task(change)
@@ -102,7 +102,7 @@ async def test_who_was_shut_out_meanwhile_sets_no_password(pool: asyncpg.Pool, l
     with pytest.raises(AccountError) as over:
         await waiting
     assert over.value.code == "wrong_credentials"
-    assert (await accounts.sign_in(pool, "Lan", PASSWORD, None)).id == lan.id
+    assert (await by_password.sign_in(pool, "Lan", PASSWORD, None)).id == lan.id
 
 
 async def test_disabling_and_deleting_end_sessions_for_good(pool: asyncpg.Pool, lan: Account) -> None:
