@@ -67,7 +67,11 @@ class Account(msgspec.Struct, frozen=True):
                 "disabled": self.disabled}  # fmt: skip
 
 
-WRONG: Final = ("wrong_credentials", "Name or password is wrong.")
+WRONG: Final = (
+    "wrong_credentials",
+    "Name or password is wrong. After five wrong ones a name is held for a minute or longer: wait, then try again.",
+)
+"""Also of a name that is locked, and of one that nobody has."""
 
 
 async def listed(connection: asyncpg.Pool | Connection) -> list[Account]:
@@ -105,8 +109,9 @@ async def create(
     Raises AccessError: bad_name, name_taken, unsuitable_password, busy.
     """
     name = tidy(name)
-    first = password if password is not None else secrets.token()[:20]
-    passwords.check(first, name)
+    if password is not None:
+        passwords.check(password, name)
+    first = secrets.easy_password() if password is None else password
     encoded = await passwords.hashed(first)
     async with changing(pool) as connection:
         if await connection.fetchrow(BY_NAME, folded(name)) is not None:
@@ -164,7 +169,7 @@ async def delete(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID) -> Non
 
 async def reset_password(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID) -> str:
     """A new first password, shown once; it must be changed at the next sign-in, and every session ends."""
-    first = secrets.token()[:20]
+    first = secrets.easy_password()
     encoded = await passwords.hashed(first)
     async with changing(pool) as connection:
         account = await held(connection, account_id)
