@@ -29,12 +29,15 @@ from city.actor import Actor
 TRIES: Final = 5
 LOCK_S: Final = 60
 LONGEST_LOCK_S: Final = 900
+NOBODY: Final = uuid.UUID(int=0)
 
 LOOK: Final = f"SELECT {COLUMNS}, password FROM account WHERE folded_name = $1"
 LOCKED_S: Final = """SELECT greatest(0, extract(epoch FROM locked_until - clock_timestamp()))::float8 FROM account
     WHERE id = $1 FOR UPDATE"""
-FAILED: Final = """UPDATE account SET failures = failures + 1,
-    locked_until = CASE WHEN (failures + 1) % $2::int = 0 THEN clock_timestamp()
+FAILED: Final = """UPDATE account SET
+    failures = failures + CASE WHEN locked_until > clock_timestamp() THEN 0 ELSE 1 END,
+    locked_until = CASE WHEN locked_until > clock_timestamp() THEN locked_until
+        WHEN (failures + 1) % $2::int = 0 THEN clock_timestamp()
         + least($4::float8, $3::float8 * power(2, least((failures + 1) / $2::int - 1, 20))) * interval '1 second' END
     WHERE id = $1 RETURNING failures"""
 PASSED: Final = """UPDATE account SET failures = 0, locked_until = NULL, signed_in_at = now()
@@ -45,10 +48,10 @@ END_OTHER_SESSIONS: Final = "DELETE FROM session WHERE account = $1 AND id <> $2
 
 
 class Locked(AccountError):
-    """Too many wrong passwords; come again in `seconds`."""
+    """Locked for `seconds` more. Reads like any wrong name or password: a lock would tell that the name exists."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__("locked", f"Too many wrong passwords. Try again in {max(1, round(seconds))} s.")
+        super().__init__(*WRONG)
         self.seconds = seconds
 
 
@@ -56,27 +59,29 @@ async def sign_in(pool: asyncpg.Pool, name: str, password: str, address: str | N
     """The account of a name and password. What fails is in the audit trail; passwords, and names that nobody has
     (somebody may have typed a password there), never are.
 
-    Raises AccessError: wrong_credentials (unknown, wrong, disabled: not told apart), busy; Locked.
+    Every failure does the same work, whatever the cause: neither the answer nor its time tells which names exist.
+    Raises AccessError: wrong_credentials (unknown, wrong, locked, disabled: not told apart), busy.
     """
     row = await pool.fetchrow(LOOK, folded(name)) if possible(name) else None
     right = await passwords.verify(row["password"] if row is not None else None, password)
-    if row is None:
-        async with pool.acquire() as connection, connection.transaction():
-            actor = Actor("nobody", "", "", address)
-            await audit.append(connection, actor, "session.refused", "sign-in", None, {"why": "unknown"})
-        raise AccountError(*WRONG)
-    account = account_of(row)
-    actor = Actor("person", account.id, account.name, address)
+    account_id: uuid.UUID = row["id"] if row is not None else NOBODY
+    account = account_of(row) if row is not None else None
+    actor = Actor("nobody", "", "", address)
+    if account is not None:
+        actor = Actor("person", account.id, account.name, address)
     async with pool.acquire() as connection, connection.transaction():
-        locked_s = await connection.fetchval(LOCKED_S, row["id"])  # holds the row: guesses at once count one by one
-        if locked_s:
-            raise Locked(locked_s)
-        passed = right and await connection.fetchval(PASSED, row["id"], row["password"])
+        locked_s = await connection.fetchval(LOCKED_S, account_id)  # holds the row: guesses at once count one by one
+        passed = row is not None and right and not locked_s
+        if row is not None and passed:
+            passed = await connection.fetchval(PASSED, account_id, row["password"]) is not None
         if not passed:
-            failures = await connection.fetchval(FAILED, row["id"], TRIES, LOCK_S, LONGEST_LOCK_S)
-            why = {"why": "disabled" if right else "password", "failures": failures}
-            await audit.append(connection, actor, "session.refused", "sign-in", None, why)
-    if not passed:
+            failures = await connection.fetchval(FAILED, account_id, TRIES, LOCK_S, LONGEST_LOCK_S)
+            why = "unknown" if account is None else "locked" if locked_s else "disabled" if right else "password"
+            counted = {} if account is None else {"failures": failures}
+            await audit.append(connection, actor, "session.refused", "sign-in", None, {"why": why, **counted})
+    if locked_s:
+        raise Locked(locked_s)
+    if row is None or account is None or not passed:
         raise AccountError(*WRONG)
     if passwords.outdated(row["password"]):
         await pool.execute(REHASH, row["id"], await passwords.hashed(password), row["password"])
@@ -88,7 +93,7 @@ async def change(
 ) -> None:
     """One's own password; every other session of the account ends.
 
-    Raises AccessError: wrong_credentials, not_local, unsuitable_password, busy; Locked.
+    Raises AccessError: wrong_credentials, not_local, unsuitable_password, busy; Locked is a wrong_credentials too.
     """
     account = await get(pool, account_id)
     need_local(account)

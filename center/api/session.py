@@ -1,5 +1,6 @@
 """/api/v1/session: sign in with a local account, see who one is, change the password, sign out here or elsewhere."""
 
+import math
 import uuid
 from typing import Any, Final, Literal
 
@@ -112,10 +113,13 @@ async def whoami(center: CenterOf, request: Request) -> Response:
     "",
     summary="Sign in",
     dependencies=OPEN,
-    responses={**answers(SessionOut), **errors(401, 403, 408, 409, 413, 422, 423, 429, 503)},
+    responses={**answers(SessionOut), **errors(401, 403, 408, 409, 413, 422, 429, 503)},
 )
 async def sign_in(center: CenterOf, request: Request, caller: CallerOf, body: SignInBody) -> Response:
-    """A new session in a cookie; the one that the browser had before ends."""
+    """A new session in a cookie; the one that the browser had before ends.
+
+    A wrong password, a name that nobody has, and one that is held after five wrong passwords are answered alike (401).
+    """
     if not center.sign_in.required:
         raise ApiError(409, "sign_in_off", "Sign-in is off here: everybody may do everything.")
     need_private(request)
@@ -147,7 +151,7 @@ async def sign_out(center: CenterOf, request: Request, caller: CallerOf) -> Resp
     status_code=204,
     summary="Change one's password",
     dependencies=OWN,
-    responses=errors(403, 408, 409, 413, 422, 423, 429, 503),
+    responses=errors(403, 408, 409, 413, 422, 429, 503),
 )
 async def change_password(center: CenterOf, request: Request, caller: CallerOf, body: PasswordBody) -> Response:
     """Every other session of the account ends."""
@@ -159,6 +163,10 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
         await by_password.change(
             center.pool, uuid.UUID(who.id), body.old, body.new, caller.address, uuid.UUID(who.session)
         )
+    except Locked as locked:
+        wait = math.ceil(locked.seconds)
+        sentence = f"Too many wrong passwords; try again in {wait} s."
+        raise ApiError(429, "too_many_requests", sentence, retry_after_s=wait) from locked
     except AccountError as refused:
         if refused.code != "wrong_credentials":
             raise

@@ -1,6 +1,8 @@
 """Accounts: names, lock-out by time, the last admin, and what ends a person's sessions."""
 
 import asyncio
+import statistics
+import time
 import unicodedata
 import uuid
 from datetime import timedelta
@@ -88,11 +90,28 @@ async def test_unknown_wrong_and_disabled_read_the_same(pool: asyncpg.Pool, lan:
     assert "hunter2" not in str(rows)
 
 
+async def test_no_failure_takes_longer_than_another(pool: asyncpg.Pool, lan: Account) -> None:
+    await accounts.create(pool, CHIEF, "Held", Role.viewer, password=PASSWORD)
+    await pool.execute("UPDATE account SET failures = 5, locked_until = now() + interval '1 hour' WHERE name = 'Held'")
+    spent: dict[str, list[float]] = {"Lan": [], "Held": [], "nobody at all": []}
+    for _ in range(9):
+        await accounts.unlock(pool, CHIEF, uuid.UUID(lan.id))
+        for name, times in spent.items():
+            began = time.perf_counter()
+            await refused(pool, name, "not this one at all")
+            times.append(time.perf_counter() - began)
+    medians = [statistics.median(times) for times in spent.values()]
+    assert max(medians) < 1.5 * min(medians), spent
+    rows = await pool.fetch("SELECT DISTINCT after ->> 'why' AS why FROM audit WHERE action = 'session.refused'")
+    assert {row["why"] for row in rows} == {"password", "locked", "unknown"}
+
+
 async def test_five_failures_lock_for_a_minute_and_then_twice_as_long(pool: asyncpg.Pool, lan: Account) -> None:
     for seconds in (60, 120, 240, 480, 900, 900):
         await fail(pool, 5)
         locked = await refused(pool, "Lan", PASSWORD)  # the right one does not help now
         assert isinstance(locked, Locked)
+        assert (locked.code, locked.sentence) == accounts.WRONG
         assert seconds - 5 < locked.seconds <= seconds
         assert (await accounts.get(pool, uuid.UUID(lan.id))).locked
         await let_pass(pool, seconds)
@@ -116,7 +135,7 @@ async def test_guesses_at_once_count_one_by_one(pool: asyncpg.Pool, lan: Account
     answers = await asyncio.gather(
         *(by_password.sign_in(pool, "Lan", guess, HERE) for guess in guesses), return_exceptions=True
     )
-    wrong = [a for a in answers if isinstance(a, AccountError) and a.code == "wrong_credentials"]
+    wrong = [a for a in answers if isinstance(a, AccountError) and not isinstance(a, Locked)]
     assert len(wrong) <= 9  # five, and four before the right one in between
     assert sum(isinstance(answer, Locked) for answer in answers) >= 5
 

@@ -37,9 +37,9 @@ export const vi = {
   passwordElsewhere: 'các phiên ở nơi khác sẽ kết thúc',
 
   refusedNoAnswer: 'Trung tâm không trả lời. Hãy thử lại.',
-  refusedWrongCredentials: 'Tên hoặc mật khẩu không đúng.',
+  refusedWrongCredentials:
+    'Tên hoặc mật khẩu không đúng. Sau năm lần sai, một tên bị giữ ít nhất một phút: hãy chờ rồi thử lại.',
   refusedWrongPassword: 'Mật khẩu hiện nay không đúng.',
-  refusedLocked: 'Sai mật khẩu quá nhiều lần: tài khoản tạm khoá.',
   refusedBusy: 'Đang có quá nhiều người đăng nhập.',
   refusedTooMany: 'Thử quá nhiều lần.',
   refusedInsecure: 'Trang này mở qua HTTP không mã hoá: ở đây không đăng nhập được. Hãy mở bằng https.',
@@ -215,9 +215,9 @@ export const en: Record<keyof typeof vi, string> = {
   passwordElsewhere: 'sessions elsewhere will end',
 
   refusedNoAnswer: 'Center does not answer. Try again.',
-  refusedWrongCredentials: 'Name or password is wrong.',
+  refusedWrongCredentials:
+    'Name or password is wrong. After five wrong tries a name is held for a minute or longer: wait, then try again.',
   refusedWrongPassword: 'The password of today is wrong.',
-  refusedLocked: 'Too many wrong passwords: the account is locked for a while.',
   refusedBusy: 'Too many people are signing in.',
   refusedTooMany: 'Too many attempts.',
   refusedInsecure: 'This page came over plain HTTP, where nobody can sign in. Open it with https.',
