@@ -37,6 +37,7 @@ _REFUSED: Final = {
     "wrong_credentials": 401,
     "not_allowed": 403,
     "out_of_scope": 403,
+    "insecure_transport": 403,
     "must_change_password": 403,
     "disabled": 403,
     "unknown_account": 404,

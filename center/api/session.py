@@ -103,7 +103,7 @@ class Ended(BaseModel):
     ended: int
 
 
-@router.get("", summary="Who am I", dependencies=OPEN, responses={**answers(SessionOut), **errors(503)})
+@router.get("", summary="Who am I", dependencies=OPEN, responses={**answers(SessionOut), **errors(403, 503)})
 async def whoami(center: CenterOf, request: Request) -> Response:
     """Also for nobody: then it says how to sign in."""
     return json_answer(_told(center, request, await center.sign_in.who(request)))
