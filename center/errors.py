@@ -41,6 +41,7 @@ _REFUSED: Final = {
     "must_change_password": 403,
     "disabled": 403,
     "unknown_account": 404,
+    "unknown_session": 404,
     "unknown_key": 404,
     "unknown_device": 404,
     "unknown_code": 404,

@@ -179,7 +179,7 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
 async def own_sessions(center: CenterOf, caller: CallerOf) -> Response:
     """Where one is signed in."""
     who = _person(caller)
-    found = await sessions.own(center.pool, who, center.sign_in.idle)
+    found = await sessions.of_account(center.pool, uuid.UUID(who.id), center.sign_in.idle)
     return json_answer({"sessions": [_session(one, who) for one in found]})
 
 
@@ -189,6 +189,20 @@ async def end_others(center: CenterOf, caller: CallerOf) -> Response:
     ended = await sessions.end_others(center.pool, _person(caller), caller.address)
     center.directory.hint()
     return json_answer({"ended": ended})
+
+
+@router.delete(
+    "/all/{session_id}",
+    status_code=204,
+    summary="Sign out one session",
+    dependencies=OWN,
+    responses=errors(404, 409, 422, 503),
+)
+async def end_one(center: CenterOf, caller: CallerOf, session_id: uuid.UUID) -> Response:
+    """Ends one of one's sessions, as the list names it; its WebSockets close at once."""
+    await sessions.end_one(center.pool, caller.actor, uuid.UUID(_person(caller).id), session_id)
+    center.directory.hint()
+    return Response(status_code=204)
 
 
 async def begin(center: Center, request: Request, account: Account, address: str | None) -> tuple[Caller, str]:

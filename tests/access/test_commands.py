@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
@@ -91,6 +92,31 @@ def test_an_account_from_first_password_to_deletion(store: str) -> None:
     assert "only account" in bad("accounts", "delete", "Chief")
     good("accounts", "delete", "Lan")
     assert "There is no account Lan." in bad("accounts", "unlock", "Lan")
+
+
+async def signed_in(dsn: str, name: str, times: int) -> None:
+    from access import accounts, sessions
+
+    async with asyncpg.create_pool(dsn) as pool:
+        for number in range(times):
+            account = await accounts.named(pool, name)
+            await sessions.create(pool, account, f"10.0.0.{number}", "Firefox", timedelta(hours=1))
+
+
+def test_where_somebody_is_signed_in_and_no_more(store: str) -> None:
+    good("accounts", "create", "Lan")
+    asyncio.run(signed_in(store, "Lan", 3))
+    listed = good("accounts", "sessions", "Lan")
+    assert "3 sessions" in listed
+    assert "10.0.0.2" in listed
+    one = re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", listed)[0]
+    assert "1 sessions of Lan have ended" in good("accounts", "end-sessions", "Lan", "--session", one)
+    assert "There is no session" in bad("accounts", "end-sessions", "Lan", "--session", one)
+    assert "is no id" in bad("accounts", "end-sessions", "Lan", "--session", "1", code=2)
+    assert "2 sessions of Lan have ended" in good("accounts", "end-sessions", "lan")
+    assert "0 sessions" in good("accounts", "sessions", "Lan")
+    acts = [act["action"] for act in asyncio.run(trail(store))]
+    assert acts[-4:] == ["sessions.read", "session.end", "account.end_sessions", "sessions.read"]
 
 
 def test_what_the_city_does_not_have_is_refused(store: str) -> None:

@@ -208,6 +208,33 @@ def test_signing_out_elsewhere(center: RealCenter, screen: Any) -> None:
         assert center.sessions_of("Lan") == 1
 
 
+def test_ending_one_session_and_somebody_elses(center: RealCenter, screen: Any) -> None:
+    center.account("Lan", "operator")
+    center.account("Minh", "admin")
+    with screen(center.address, 1366, 768) as here, screen(center.address, 1366, 768) as there:
+        here.expected = there.expected = REFUSED
+        elsewhere = there.open("/console")
+        sign_in(elsewhere, "Lan")
+        expect(elsewhere.get_by_role("status")).to_contain_text("Trực tiếp")
+        page = here.open("/console/me")
+        sign_in(page, "Lan")
+        expect(page.locator("tbody tr")).to_have_count(2)
+        page.get_by_role("button", name=re.compile("^Kết thúc: Chrome, Linux, 127.0.0.1")).click()
+        expect(page.get_by_role("status")).to_have_text("Phiên đã kết thúc.")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("tbody tr")).to_contain_text("phiên này")
+        expect(elsewhere.get_by_role("dialog")).to_be_visible()
+        with screen(center.address, 1366, 768) as desk:
+            desk.expected = REFUSED
+            admin = desk.open("/console/admin/accounts")
+            sign_in(admin, "Minh")
+            row = admin.locator("[data-account=Lan]")
+            row.get_by_role("button", name="Đăng xuất: Lan").click()
+            row.get_by_role("button", name="Đăng xuất ở mọi nơi").click()
+            expect(admin.get_by_role("status")).to_have_text("Lan · Số phiên đã kết thúc: 1")
+        assert center.sessions_of("Lan") == 0
+
+
 def test_keys_and_the_audit_trail(center: RealCenter, screen: Any) -> None:
     center.account("Minh", "admin")
     with screen(center.address, 1366, 768) as desk:

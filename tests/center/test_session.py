@@ -98,6 +98,32 @@ async def test_a_person_sees_and_ends_their_other_sessions(guarded: Running, peo
         assert (await http.get("/api/v1/sectors")).status_code == 200
 
 
+async def test_a_person_ends_one_session_and_an_admin_ends_all(guarded: Running, people: People) -> None:
+    account, other = await people.account(), await people.account()
+    here, there, elsewhere = [await people.session(account) for _ in range(3)]
+    theirs = await people.session(other)
+    async with client(guarded.url, by_session(here)) as http, client(guarded.url, by_session(theirs)) as stranger:
+        found = (await http.get(f"{SIGN_IN}/all")).json()["sessions"]
+        mine = next(one["id"] for one in found if one["current"])
+        one = next(one["id"] for one in found if not one["current"])
+        assert (await stranger.delete(f"{SIGN_IN}/all/{one}")).status_code == 404, "somebody else's"
+        assert (await http.delete(f"{SIGN_IN}/all/{one}", headers={"X-CSRF-Token": ""})).status_code == 403
+        assert (await http.delete(f"{SIGN_IN}/all/{one}")).status_code == 204
+        assert (await http.delete(f"{SIGN_IN}/all/{one}")).status_code == 404
+        left = (await http.get(f"{SIGN_IN}/all")).json()["sessions"]
+        assert mine in [one["id"] for one in left]
+        assert len(left) == 2
+        path = f"/api/v1/accounts/{account.id}/sessions"
+        assert (await http.delete(path)).status_code == 403, "only admins"
+        async with client(guarded.url, by_session(await people.person("admin"))) as admin:
+            assert (await admin.delete(path)).json() == {"ended": 2}
+        for token in (here, there, elsewhere):
+            async with client(guarded.url, by_session(token)) as gone, asyncio.timeout(2):
+                while (await gone.get("/api/v1/sectors")).status_code != 401:
+                    await asyncio.sleep(0.05)
+        assert (await stranger.get("/api/v1/sectors")).status_code == 200
+
+
 async def test_a_new_sign_in_is_a_new_session_and_ends_the_browsers_old_one(guarded: Running, people: People) -> None:
     account = await people.account()
     before = await people.session(account)
