@@ -9,7 +9,8 @@ import pytest
 
 from access import accounts, by_password, secrets, sessions
 from access.accounts import Account, AccountError
-from access.policy import Principal
+from access.policy import Principal, Role
+from city.actor import Actor
 from tests.access.conftest import CHIEF, PASSWORD, actions
 
 LASTS, IDLE = timedelta(hours=12), timedelta(minutes=30)
