@@ -42,7 +42,7 @@ class Opener:
     async def open(self, batches: Iterable[tuple[Owned, Batch]], server: str | None = None) -> Work:
         """The work that these batches make, each with the ownership under which it was read; `server` gave the ids.
 
-        Gives way to the event loop every few milliseconds, so that fetching and writing go on beside it.
+        Gives way to the event loop every millisecond, so that fetching and writing go on beside it.
         """
         work = Work(server=server)
         for owned, batch in batches:
