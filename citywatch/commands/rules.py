@@ -10,7 +10,7 @@ import typer
 
 from alerts import rulebook
 from alerts.rulefile import LoadedRule, load_rules
-from alerts.rules import Rule
+from alerts.summary import summary
 from city.database import STORE_ERRORS, open_pool
 from city.sectors import Catalogue
 from city.settings import Settings
@@ -95,23 +95,6 @@ def list_() -> None:
         )
     if not listed:
         typer.echo("no rules are in force: citywatch rules apply DIR")
-
-
-def summary(rule: Rule) -> str:
-    """What a rule watches, on one line: water_level_m > 1.5 warning for 2m, > 1.6 critical."""
-    levels = []
-    for level in rule.levels:
-        hold = f" for {_span(level.hold_us)}" if level.hold_us else ""
-        levels.append(f"{rule.comparison} {level.limit:g} {level.severity}{hold}")
-    return f"{rule.metric} {', '.join(levels)}"
-
-
-def _span(us: int) -> str:
-    seconds = us / 1e6
-    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _settings() -> Settings:
