@@ -78,7 +78,7 @@ class Standing(msgspec.Struct):
             if not level:
                 self.raised_at = self.raised_last = time
             return True
-        while self.level and self.back[self.level - 1] and time - self.back[self.level - 1] >= timing.clear_us:
+        while self.level and calms[self.level - 1] and self._calm_enough(timing, time):
             self.back[self.level - 1] = 0
             self.level -= 1
         return self.level != level
@@ -87,6 +87,10 @@ class Standing(msgspec.Struct):
         """When the timer towards calm of the present level ends; 0: it does not run."""
         began = self.back[self.level - 1] if self.level else 0
         return began + timing.clear_us if began else 0
+
+    def _calm_enough(self, timing: Timing, time: int) -> bool:
+        began = self.back[self.level - 1]
+        return bool(began) and time - began >= timing.clear_us
 
     def _rise(self, timing: Timing, time: int, raises: Sequence[Truth]) -> int:
         """Move the timers of the levels above the present one; the highest that is reached, or 0."""
