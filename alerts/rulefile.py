@@ -47,7 +47,7 @@ def load_rules(folder: Path, catalogue: Catalogue, zones: ZoneMap | None = None)
         raise RuleError(str(folder), 0, "is no folder; name one that holds *.yaml files")
     rules: dict[str, LoadedRule] = {}
     for file in sorted(folder.glob("*.yaml")):
-        for loaded in parse_rules(_read(file), catalogue, file, zones):
+        for loaded in parse_rules(read_text(file), catalogue, file, zones):
             name = loaded.rule.rule
             if name in rules:
                 first = f"{rules[name].file}:{rules[name].line}"
@@ -75,7 +75,8 @@ def parse_rules(
     return loaded
 
 
-def _read(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """The file's text; raises RuleError if it is none."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
