@@ -13,7 +13,6 @@ from alerts.conditions import Absent
 from alerts.feed import Feed
 from alerts.grouprule import GroupRule
 from alerts.groups import Group
-from alerts.reorder import Held
 from alerts.rules import Rule
 from alerts.series import Instruments
 from alerts.transitions import Place, Transition
@@ -33,9 +32,9 @@ class AbsenceRule(GroupRule):
         self._spread = min(self._after[0] // 4, SPREAD_US) // STEP_US
         self._turn = 0
 
-    def heard(self, group: Group, one: Held, record_time: int, place: Place, out: list[Transition]) -> None:
+    def heard(self, group: Group, time: int, record_time: int, place: Place, out: list[Transition]) -> None:
         """Something came, recorded at `record_time`, whatever its own time says: an open absence is over."""
-        group.newest = max(group.newest, one.time)
+        group.newest = max(group.newest, time)
         group.heard = max(group.heard, record_time)
         standing = group.standing
         if standing.level:

@@ -6,8 +6,8 @@ from alerts.conditions import Absent
 from alerts.feed import Feed
 from alerts.groups import Group
 from alerts.memories import Crowd
-from alerts.predicates import Judge, Latest, Moment, OfValue, Truth, judge_of
-from alerts.reorder import Buffer, Held
+from alerts.predicates import Held, Judge, Latest, Moment, OfValue, Truth, judge_of
+from alerts.reorder import Buffer
 from alerts.rules import Over, Rule
 from alerts.series import Asset, Plan
 from alerts.standing import Standing, Timing
@@ -31,6 +31,8 @@ class GroupRule:
         self.rule = rule
         self.sector = sector
         self.groups: dict[str, Group] = {}
+        self.waits = rule.comparison == "absent" or bool(rule.lateness_us)
+        """Whether a reading is not judged as it comes."""
         self.joint = len(plans) > 1 or rule.comparison in ("all", "any")
         self.timing = Timing(
             tuple(level.hold_us for level in rule.levels),
@@ -44,6 +46,10 @@ class GroupRule:
         if isinstance(rule.measure, Over):
             for metric, plan in plans.items():
                 self._shapes[metric] = Shape.of(rule.measure, plan.cadence_us, sector.metrics[metric].low)
+        first = self.raises[0]
+        ordered = rule.comparison in (">", "<", "outside", "inside") and isinstance(first, OfValue)
+        self._mildest: Held | None = first.holds if ordered and isinstance(first, OfValue) else None
+        """Where no worse level can be met without it, the mildest: most readings end at it."""
         self._moment = Moment()
         self._moment.gap_us = self.timing.gap_us
 
@@ -84,25 +90,38 @@ class GroupRule:
 
     # --- readings ------------------------------------------------------------------------------------------------
 
-    def take(self, group: Group, one: Held, place: Place, out: list[Transition]) -> None:
+    def take(
+        self,
+        group: Group,
+        asset: str,
+        metric: str,
+        time: int,
+        value: float,
+        fresh: bool,
+        place: Place,
+        out: list[Transition],
+    ) -> None:
         """Judge one reading, newer than every one before of its series."""
-        time, value, moment = one.time, one.value, self._moment
         if time > group.newest:
             group.newest = time
-        shape = self._shapes.get(one.metric)
-        if shape is None:
-            low = high = value
-        else:
-            window = group.windows.get(one.metric)
+        low = high = value
+        if self._shapes:
+            shape = self._shapes[metric]
+            window = group.windows.get(metric)
             if window is None:
-                window = group.windows[one.metric] = shape.window()
+                window = group.windows[metric] = shape.window()
             low, high = window.take(shape, time, value)
             value = window.value
-        if self.joint:
-            group.latest[one.metric] = Latest(time, low, high, value)
-        moment.asset, moment.read = one.asset, time
+        if self._mildest is not None:
+            standing = group.standing
+            if not standing.level and not self._mildest(low, high) and not any(standing.past):
+                return
+        elif self.joint:
+            group.latest[metric] = Latest(time, low, high, value)
+        moment = self._moment
+        moment.asset, moment.read = asset, time
         moment.low, moment.high, moment.value, moment.latest = low, high, value, group.latest
-        self._judge(group, place, group.newest, one.fresh, out)
+        self._judge(group, place, group.newest, fresh, out)
 
     def _judge(self, group: Group, place: Place, time: int, fresh: bool, out: list[Transition]) -> None:
         moment, memories, standing = self._moment, group.memories, group.standing

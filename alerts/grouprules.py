@@ -58,6 +58,7 @@ class GroupRules:
         self.keeping: Copying | None = None
         self.moved = False
         self._by_metric: dict[str, list[GroupRule]] = {}
+        self._max_age_us: dict[str, int] = {}
         self._of_reports: list[ReportRule] = []
         self._deadlines: Deadlines[GroupRule] = Deadlines()
         self.judge_by(
@@ -72,6 +73,7 @@ class GroupRules:
         for rule in self.rules.values():
             for metric in rule.rule.metrics:
                 self._by_metric.setdefault(metric, []).append(rule)
+        self._max_age_us = {metric: self.roster.plan(metric).max_age_us for metric in self._by_metric}
         for asset in self.roster.assets.values():
             asset.members = None
             if asset.taken is not None:
@@ -98,20 +100,20 @@ class GroupRules:
             ordered = time > taken.get(metric, 0)
             if ordered:
                 taken[metric] = time
-            fresh = record_time - time <= self.roster.plan(metric).max_age_us
-            one = Held(time, name, metric, value, fresh)
+            fresh = record_time - time <= self._max_age_us[metric]
             for rule, group in members:
                 if self.keeping is not None and rule.rule.per != "asset":
                     self._keep(rule, group)
-                if rule.rule.lateness_us:
-                    self._reorder(rule, group, one, place, now, out)
+                if not rule.waits:
+                    if ordered:
+                        rule.take(group, name, metric, time, value, fresh, place, out)
                 elif isinstance(rule, AbsenceRule):
                     open_before = group.standing.level
-                    rule.heard(group, one, record_time, place, out)
+                    rule.heard(group, time, record_time, place, out)
                     if open_before or not group.listed:
                         self._deadlines.note(rule, group, rule.deadline(group, 0))
-                elif ordered:
-                    rule.take(group, one, place, out)
+                else:
+                    self._reorder(rule, group, Held(time, name, metric, value, fresh), place, now, out)
 
     def hear(self, report: Report, record_time: int, out: list[Transition]) -> None:
         """Count a report under every rule that wants it."""
@@ -256,7 +258,7 @@ class GroupRules:
     def _reorder(self, rule: GroupRule, group: Group, one: Held, place: Place, now: int, out: list[Transition]) -> None:
         assert group.buffer is not None
         for ready in group.buffer.take(one, rule.rule.lateness_us, now):
-            rule.take(group, ready, place, out)
+            _take(rule, group, ready, place, out)
         if not group.listed and (due := rule.next_look(group, NO_FEED)):
             self._deadlines.note(rule, group, due)
 
@@ -266,7 +268,7 @@ class GroupRules:
             rule.expire(group, now, out)
         elif group.buffer is not None:
             for ready in group.buffer.release():
-                rule.take(group, ready, place, out)
+                _take(rule, group, ready, place, out)
 
     def _shared(self, rule: GroupRule, key: str) -> Group:
         """A group of many, about to change; one that is new is not of the copy that is being made."""
@@ -305,6 +307,11 @@ class GroupRules:
             asset = self.roster.assets.get(group.key)
             return (asset.kind,) if asset is not None else ()
         return tuple(kind for metrics, kind in self.roster.kinds.items() if rule.rule.metric in metrics)
+
+
+def _take(rule: GroupRule, group: Group, one: Held, place: Place, out: list[Transition]) -> None:
+    """A reading that has waited."""
+    rule.take(group, one.asset, one.metric, one.time, one.value, one.fresh, place, out)
 
 
 def open_groups(rules: Iterable[GroupRule]) -> Iterable[tuple[GroupRule, Group]]:

@@ -68,8 +68,9 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
 class Window(msgspec.Struct):
     """The panes of one group. `newest` is the number of the newest pane since the epoch, `since` and `last` the times
-    of the first and the newest reading it has seen without a break as long as itself; `count` and `totals` are over all
-    panes. What the columns hold depends on the kind."""
+    of the first and the newest reading it has seen without a break as long as itself; `count`, `total` and `squares`
+    are over all panes (of a least or greatest value, `total` tells that it must be sought anew). What the columns hold
+    depends on the kind."""
 
     counts: Panes
     columns: list[Panes]
@@ -101,10 +102,11 @@ class Window(msgspec.Struct):
             self._advance(shape, pane, time, value)
         elif pane <= self.newest - shape.panes:
             return self.bounds(shape)
-        at = pane % shape.panes
-        self._count(shape, at, time, value)
+        self._count(shape, pane % shape.panes, time, value)
         if time > self.last:
             self.last = time
+        if self.last - self.since >= shape.whole_us:
+            return self.value, self.value
         return self.bounds(shape)
 
     def bounds(self, shape: Shape) -> Bounds:
@@ -144,6 +146,8 @@ class Window(msgspec.Struct):
         if shape.kind == "stddev":
             self.squares -= self.columns[1][at]
             self.columns[1][at] = 0.0
+        elif shape.kind in ("min", "max") and self.columns[0][at] == self.value:
+            self.total = 1.0  # the least or greatest is gone, or was there more than once
 
     def _add_up(self, shape: Shape) -> None:
         """Sum the panes anew once a round, so that what subtracting rounds away never adds up."""
@@ -172,9 +176,14 @@ class Window(msgspec.Struct):
 
     def _extreme(self, kind: Kind, at: int, first: bool, value: float) -> None:
         column = self.columns[0]
-        best = max if kind == "max" else min
-        column[at] = value if first else best(column[at], value)
-        self.value = best([x for x, n in zip(column, self.counts, strict=True) if n])
+        greatest = kind == "max"
+        if first or (value > column[at] if greatest else value < column[at]):
+            column[at] = value
+        if self.count == 1 or (value >= self.value if greatest else value <= self.value):
+            self.value, self.total = value, 0.0
+        elif self.total:
+            held = [x for x, n in zip(column, self.counts, strict=True) if n]
+            self.value, self.total = (max(held) if greatest else min(held)), 0.0
 
     def _deviate(self, at: int, value: float) -> None:
         """Sums of the distances from a value of the window, and of their squares: no digits are lost to its size."""
