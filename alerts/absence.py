@@ -8,9 +8,8 @@ that is one system alert. So an absence waits until a feed that may just have di
 from collections.abc import Collection
 from typing import Final
 
-from alerts import feed as feeds
 from alerts.conditions import Absent
-from alerts.feed import Feed
+from alerts.feed import DEAD, FEW_ASSETS, Feed, pulse_us
 from alerts.grouprule import GroupRule
 from alerts.groups import Group
 from alerts.rules import Rule
@@ -78,12 +77,12 @@ def feed_is_dead(kinds: Collection[Instruments], feed: Feed) -> bool:
     """Whether the silence of these instruments is that of their feed, which the sector's alert tells."""
     if not all(kind.dead for kind in kinds):
         return False
-    return feed.level == feeds.DEAD or sum(kind.assets for kind in kinds) >= feeds.FEW_ASSETS
+    return feed.level == DEAD or sum(kind.assets for kind in kinds) >= FEW_ASSETS
 
 
 def _judged_at(kinds: Collection[Instruments], feed: Feed, now: int) -> int:
     """When it will be known whether instruments that are all silent just now are dead; 0: they are heard, or judged."""
     if any(kind.dead or now - max(kind.heard, feed.watched_since) <= kind.cadence_us for kind in kinds):
         return 0
-    times = [max(kind.heard, feed.watched_since) + feeds.pulse_us(kind) for kind in kinds]
+    times = [max(kind.heard, feed.watched_since) + pulse_us(kind) for kind in kinds]
     return max(min(times, default=0), now + STEP_US) if any(time > now for time in times) else 0

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from alerts import feed as feeds
 from alerts.change import place_alert
 from alerts.engine import Engine
-from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
+from alerts.feed import DEAD, FEED_DEAD, PARTLY, SERIES_LIMIT, SYSTEM_RULES, WRONG_CLOCK
 from alerts.grouprules import open_groups
 from alerts.rules import SEVERITIES, Severity, level_of
 from alerts.series import UNWATCHED
@@ -115,10 +114,10 @@ def _forget(engine: Engine, rule: str, group: str) -> None:
 def _take_over(engine: Engine, alert: OpenAlert) -> bool:
     """Put the engine where the table says the alert is; False if no rule of that name watches that metric now."""
     feed = engine.watch.feed
-    if alert.rule in feeds.SYSTEM_RULES:
+    if alert.rule in SYSTEM_RULES:
         if alert.rule == FEED_DEAD:
             feed.dead_since = alert.raised_at
-            feed.level = feeds.DEAD if alert.severity == "critical" else feeds.PARTLY
+            feed.level = DEAD if alert.severity == "critical" else PARTLY
             for kind in engine.roster.kinds.values():
                 kind.dead = kind.dead or (alert.raised_at if kind.heard < alert.raised_at else 0)
         elif alert.rule == WRONG_CLOCK:

@@ -69,7 +69,9 @@ def pulse_us(kind: Instruments) -> int:
     return max(SILENT_CADENCES * kind.cadence_us, LEAST_SILENCE_US)
 
 
-def listen(kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool) -> tuple[int, int, Instruments | None]:
+def judge_silence(
+    kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool
+) -> tuple[int, int, Instruments | None]:
     """Judge every kind at tick time `now`: how dead the sector's feed is, since when, and the largest dead kind.
 
     Nothing dies unless `at_end`, nor while readings are refused for coming from the future: those instruments speak,

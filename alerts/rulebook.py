@@ -8,6 +8,7 @@ import msgspec
 
 from alerts.rulefile import LoadedRule
 from alerts.rules import Rule, decode_rule, encode_rule
+from city.actor import Actor
 from city.database import Connection
 
 REVISION: Final = "SELECT revision FROM rule_revision"
@@ -28,6 +29,7 @@ INSERT: Final = """
 INSERT INTO rule (name, version, body, source, applied_by, active, from_revision)
 VALUES ($1, $2, $3::jsonb, $4, $5, true, $6)
 """
+AUDIT: Final = "SELECT audit_append($1::text::jsonb, 'rules.apply', 'rules', $2::text::jsonb, $3::text::jsonb)"
 LIST: Final = """
 SELECT name, version, body, applied_at, applied_by FROM rule WHERE active ORDER BY body ->> 'sector', name
 """
@@ -61,20 +63,33 @@ class Listed(msgspec.Struct, frozen=True):
     applied_by: str
 
 
-async def apply_rules(pool: asyncpg.Pool, rules: Sequence[LoadedRule], by: str, *, retire: bool = True) -> Applied:
+async def apply_rules(
+    pool: asyncpg.Pool, rules: Sequence[LoadedRule], by: str, *, retire: bool = True, actor: Actor | None = None
+) -> Applied:
     """Make these the rules in force: new and changed ones get a version, what is missing is retired (unless `retire`
-    is False), what is the same stays as it is. All or nothing; without a difference the revision stays."""
+    is False), what is the same stays as it is. All or nothing, with its row of the audit trail; without a difference
+    the revision stays and nothing was done. `by` is kept with the versions, `actor` (default: `by`) in the trail."""
     async with pool.acquire() as connection, connection.transaction():
         await connection.fetchval(LOCK, 0)
-        newest = {row["name"]: row["version"] for row in await connection.fetch(NEWEST)}
         given = {loaded.rule.rule: loaded for loaded in rules}
         planned = await _planned(connection, given, retire)
-        changes = planned.added or planned.changed or planned.retired
-        revision = await connection.fetchval(LOCK, 1 if changes else 0)
+        if not (planned.added or planned.changed or planned.retired):
+            return planned
+        rows = await connection.fetch(ACTIVE)
+        newest = {row["name"]: row["version"] for row in await connection.fetch(NEWEST)}
+        revision = await connection.fetchval(LOCK, 1)
         for name in (*planned.changed, *planned.retired):
             await connection.execute(RETIRE, name, revision)
-        for name in (*planned.added, *planned.changed):
-            await _insert(connection, given[name], newest.get(name, 0) + 1, by, revision)
+        versions = {name: newest.get(name, 0) + 1 for name in (*planned.added, *planned.changed)}
+        for name, version in versions.items():
+            await _insert(connection, given[name], version, by, revision)
+        ended = {row["name"]: row["version"] for row in rows if row["name"] in (*planned.changed, *planned.retired)}
+        await connection.execute(
+            AUDIT,
+            (actor or Actor("local", "", by)).json(),
+            _summary(planned.revision, ended),
+            _summary(revision, versions, by),
+        )
     return msgspec.structs.replace(planned, revision=revision)
 
 
@@ -132,6 +147,12 @@ def _version(row: asyncpg.Record) -> Version:
 async def _insert(connection: Connection, loaded: LoadedRule, version: int, by: str, revision: int) -> None:
     body = encode_rule(msgspec.structs.replace(loaded.rule, version=version)).decode()
     await connection.execute(INSERT, loaded.rule.rule, version, body, loaded.source, by, revision)
+
+
+def _summary(revision: int, versions: dict[str, int], by: str | None = None) -> str:
+    """The revision, and the versions of the rules that are not the same on both sides of it."""
+    who = {} if by is None else {"by": by}
+    return msgspec.json.encode({"revision": revision, "rules": versions, **who}).decode()
 
 
 def _same(given: Rule, held: Rule) -> bool:

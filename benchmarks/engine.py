@@ -1,10 +1,10 @@
 """The alert engine alone, without broker or database: evaluations a second, state a series, stall by a snapshot.
 
 An evaluation is one rule looking at one reading. 5,000 assets report two metrics each, one rule watches each metric,
-one reading in a hundred crosses a limit. The window evaluations are of the same readings by rules on the mean of 15
-minutes and the greatest of 5, each of 30 or more panes and whole from the fifth round in ten on. The snapshots are of 20,000 series and of 200,000, the most a sector may have,
-one in twenty with an open alert; the stall is the longest time that the event loop was kept from running while the
-state was copied, in slices as the worker does it, and encoded.
+one reading in a hundred crosses a limit. The window evaluations are of such readings by rules on the mean of 15 minutes
+and the greatest value of 5. The snapshots are of 20,000 series and of 200,000, the most a sector may have, one in
+twenty with an open alert; the stall is the longest time that the event loop was kept from running while the state was
+copied, in slices as the worker does it, and encoded.
 """
 
 import asyncio

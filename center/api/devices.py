@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from access import devices as store
+from access import pairing as pairings
 from access.devices import DeviceError
 from access.policy import Principal
 from center import limiting
@@ -111,7 +112,7 @@ async def pairing(center: CenterOf, request: Request, caller: CallerOf) -> Respo
     """For a wall without access: it shows the code and polls."""
     need_private(request)
     center.limiter.take(limiting.PAIRING, "pairing from", bucket(caller.address))
-    return json_answer(await store.begin(center.pool, caller.address), 201)
+    return json_answer(await pairings.begin(center.pool, caller.address), 201)
 
 
 @router.post(
@@ -124,7 +125,7 @@ async def poll(center: CenterOf, request: Request, caller: CallerOf, body: Poll)
     """Once it was, the answer sets the screen's cookie."""
     need_private(request)
     center.limiter.take(limiting.POLL, "poll from", bucket(caller.address))
-    token = await store.poll(center.pool, body.secret)
+    token = await pairings.poll(center.pool, body.secret)
     if token is None:
         return json_answer({"state": "waiting"})
     metrics.SIGN_INS.labels("pairing", "done").inc()
@@ -160,7 +161,7 @@ async def confirm(center: CenterOf, who: MayPair, caller: CallerOf, body: NewDev
     """Lets the screen that shows this code look, within the scope of who confirms it."""
     center.limiter.take(limiting.CONFIRM, "confirm by", who.id)
     known_scope(center, body.sectors, body.zones)
-    device = await store.confirm(center.pool, who, caller.address, body.code, body.name, body.sectors, body.zones)
+    device = await pairings.confirm(center.pool, who, caller.address, body.code, body.name, body.sectors, body.zones)
     return json_answer(device, 201)
 
 

@@ -65,6 +65,7 @@ class GroupConsumer:
         self._client = Client(settings, group)
         self._activity = asyncio.Event()
         self._fetcher = Fetcher(self._client, group, settings, self._activity.set)
+        self._intake = self._fetcher.intake
         self._membership = Membership(
             self._client, group, self._topics, assignor or PartitionAssignor(), self._activity.set
         )
@@ -106,18 +107,18 @@ class GroupConsumer:
     @property
     def assignment(self) -> set[TopicPartition]:
         """Partitions that this member reads now."""
-        return set(self._fetcher.partitions)
+        return set(self._intake.partitions)
 
     def progress(self) -> dict[TopicPartition, Progress]:
         """How far each assigned partition is read, and where it ended at its last fetch."""
-        return {tp: state.progress for tp, state in self._fetcher.partitions.items()}
+        return {tp: state.progress for tp, state in self._intake.partitions.items()}
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         """Read on at `offset`; what was fetched of the partition is dropped. A partition not assigned is ignored."""
-        state = self._fetcher.partitions.get(tp)
+        state = self._intake.partitions.get(tp)
         if state is not None:
             state.move(offset)
-            self._fetcher.gone_at.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
             self._fetcher.wake()
 
     def pause(self, *partitions: TopicPartition) -> None:
@@ -129,8 +130,8 @@ class GroupConsumer:
 
     def _set_paused(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
         for tp in partitions:
-            if tp in self._fetcher.partitions:
-                self._fetcher.partitions[tp].paused = paused
+            if tp in self._intake.partitions:
+                self._intake.partitions[tp].paused = paused
         self._fetcher.wake()
 
     def retake(self, *partitions: TopicPartition) -> None:
@@ -162,7 +163,7 @@ class GroupConsumer:
 
     def _take(self, limit: int) -> list[Batch]:
         """Slices of what is buffered; a partition with an inflated batch open comes first, the others in turn."""
-        states = [state for state in self._fetcher.partitions.values() if state.chunks and not state.paused]
+        states = [state for state in self._intake.partitions.values() if state.chunks and not state.paused]
         if not states:
             return []
         self._turn += 1
@@ -204,17 +205,17 @@ class GroupConsumer:
             metrics.ASSIGNED_PARTITIONS.labels(self._group).set(len(given))
         if self._to_revoke:
             await self._revoke(sorted(self._to_revoke))
-        self._to_take |= self._fetcher.doubtful & self.assignment
+        self._to_take |= self._intake.doubtful & self.assignment
         now = time.monotonic()
         if take := sorted(tp for tp in self._to_take if tp not in self._waiting or self._waiting[tp].until <= now):
             await self._take_ownership(take)
-        away = sum(1 for state in self._fetcher.partitions.values() if state.failures)
+        away = sum(1 for state in self._intake.partitions.values() if state.failures)
         metrics.PARTITIONS_AWAY.labels(self._group).set(away + len(self._waiting))
 
     async def _revoke(self, partitions: list[TopicPartition]) -> None:
         for tp in partitions:
-            self._fetcher.partitions.pop(tp, None)
-            self._fetcher.gone_at.pop(tp, None)
+            self._intake.partitions.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
             with contextlib.suppress(KeyError):  # nothing was read of it
                 metrics.LAG.remove(self._group, tp.topic, str(tp.partition))
         if self._on_revoked is not None:
@@ -223,12 +224,12 @@ class GroupConsumer:
 
     async def _take_ownership(self, partitions: list[TopicPartition]) -> None:
         """Have the callback take these. The topics' ids are asked for before it verifies their logs, never after."""
-        self._fetcher.doubtful.difference_update(partitions)
+        self._intake.doubtful.difference_update(partitions)
         ids = await self.log.topic_ids({tp.topic for tp in partitions}) if self._by_id else {}
         starts = await self._on_assigned(partitions)
         for tp in partitions:
-            self._fetcher.gone_at.pop(tp, None)
-            before = self._fetcher.partitions.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
+            before = self._intake.partitions.pop(tp, None)
             if tp not in starts:
                 tries = self._waiting[tp].tries if tp in self._waiting else 0
                 pause = _TAKE_AGAIN_S[min(tries, len(_TAKE_AGAIN_S) - 1)]
@@ -236,7 +237,7 @@ class GroupConsumer:
                 continue
             self._to_take.discard(tp)
             self._waiting.pop(tp, None)
-            state = self._fetcher.partitions[tp] = PartitionState(tp, starts[tp], ids.get(tp.topic))
+            state = self._intake.partitions[tp] = PartitionState(tp, starts[tp], ids.get(tp.topic))
             if before is not None:
                 state.paused = before.paused
                 if 0 <= before.end < starts[tp]:  # the same doubt would come at once
@@ -245,13 +246,13 @@ class GroupConsumer:
 
     def _raise_gone(self) -> None:
         now = time.monotonic()
-        while self._fetcher.gone:
-            error = self._fetcher.gone.popleft()
-            if error.tp in self._fetcher.gone_at and error.tp in self._fetcher.partitions:
+        while self._intake.gone:
+            error = self._intake.gone.popleft()
+            if error.tp in self._intake.gone_at and error.tp in self._intake.partitions:
                 raise error
-        for tp, since in self._fetcher.gone_at.items():
+        for tp, since in self._intake.gone_at.items():
             if now - since > _GONE_AGAIN_S:  # nobody sought: ask the broker again
-                del self._fetcher.gone_at[tp]
+                del self._intake.gone_at[tp]
                 self._fetcher.wake()
                 break
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import difflib
-import getpass
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,7 +17,7 @@ from city.settings import Settings
 from city.yamlnodes import SourceError
 from city.zonefile import ZoneError
 from city.zones import ZoneMap
-from citywatch.local import permission
+from citywatch.local import actor, permission
 
 app = typer.Typer(
     add_completion=False,
@@ -72,7 +71,8 @@ def apply(
         async with await open_pool(_settings(), application="citywatch-rules") as pool:
             if dry_run:
                 return await rulebook.plan_rules(pool, loaded, retire=not keep)
-            return await rulebook.apply_rules(pool, loaded, by or getpass.getuser(), retire=not keep)
+            who = actor()
+            return await rulebook.apply_rules(pool, loaded, by or who.name, retire=not keep, actor=who)
 
     done = _run(write())
     for what, names in (("new", done.added), ("changed", done.changed), ("retired", done.retired)):

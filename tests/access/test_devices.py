@@ -7,7 +7,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from access import devices, secrets
+from access import devices, pairing, secrets
 from access.errors import AccessError
 from access.policy import Principal, Role
 from tests.access.conftest import CHIEF, LOCAL, actions
@@ -22,63 +22,63 @@ async def code_of(act: object) -> str:
 
 
 async def test_a_wall_is_paired_by_the_code_it_shows(pool: asyncpg.Pool) -> None:
-    pairing = await devices.begin(pool, THERE)
-    assert await devices.poll(pool, pairing.secret) is None
-    typed = pairing.code.lower().replace("-", " ")
-    device = await devices.confirm(pool, LOCAL, None, typed, "  Wall  of the hall ")
+    begun = await pairing.begin(pool, THERE)
+    assert await pairing.poll(pool, begun.secret) is None
+    typed = begun.code.lower().replace("-", " ")
+    device = await pairing.confirm(pool, LOCAL, None, typed, "  Wall  of the hall ")
     assert (device.name, device.address, device.paired_by) == ("Wall of the hall", THERE, "chief")
-    token = await devices.poll(pool, pairing.secret)
+    token = await pairing.poll(pool, begun.secret)
     assert token is not None
     principal = await devices.resolve(pool, token)
     assert principal is not None
     assert (principal.kind, principal.id, principal.role) == ("device", device.id, None)
-    assert await code_of(devices.poll(pool, pairing.secret)) == "pairing_over"  # the token is given once
-    assert await code_of(devices.confirm(pool, LOCAL, None, pairing.code, "again")) == "unknown_code"
+    assert await code_of(pairing.poll(pool, begun.secret)) == "pairing_over"  # the token is given once
+    assert await code_of(pairing.confirm(pool, LOCAL, None, begun.code, "again")) == "unknown_code"
     assert token not in str([tuple(row) for row in await pool.fetch("SELECT * FROM device")])
 
 
 async def test_a_code_is_confirmed_once_and_its_token_given_once(pool: asyncpg.Pool) -> None:
-    pairing = await devices.begin(pool, THERE)
+    begun = await pairing.begin(pool, THERE)
     confirmed = await asyncio.gather(
-        *(devices.confirm(pool, LOCAL, None, pairing.code, f"wall {n}") for n in range(3)), return_exceptions=True
+        *(pairing.confirm(pool, LOCAL, None, begun.code, f"wall {n}") for n in range(3)), return_exceptions=True
     )
     assert sum(isinstance(one, devices.Device) for one in confirmed) == 1
-    tokens = await asyncio.gather(*(devices.poll(pool, pairing.secret) for _ in range(3)), return_exceptions=True)
+    tokens = await asyncio.gather(*(pairing.poll(pool, begun.secret) for _ in range(3)), return_exceptions=True)
     assert sum(isinstance(token, str) for token in tokens) == 1
 
 
 async def test_a_guessed_code_pairs_nothing(pool: asyncpg.Pool) -> None:
-    pairing = await devices.begin(pool, THERE)
-    for guess in (secrets.code(), pairing.code[:-1], pairing.code + "A", "", "\x00" * 8, "0000-0000", "' OR true --"):
-        assert await code_of(devices.confirm(pool, LOCAL, None, guess, "wall")) == "unknown_code"
-    assert await code_of(devices.poll(pool, secrets.token())) == "pairing_over"
-    assert await code_of(devices.poll(pool, "\ud800")) == "pairing_over"
+    begun = await pairing.begin(pool, THERE)
+    for guess in (secrets.code(), begun.code[:-1], begun.code + "A", "", "\x00" * 8, "0000-0000", "' OR true --"):
+        assert await code_of(pairing.confirm(pool, LOCAL, None, guess, "wall")) == "unknown_code"
+    assert await code_of(pairing.poll(pool, secrets.token())) == "pairing_over"
+    assert await code_of(pairing.poll(pool, "\ud800")) == "pairing_over"
     assert await devices.listed(pool) == []
 
 
 async def test_a_pairing_is_over_after_ten_minutes_unless_it_was_confirmed(pool: asyncpg.Pool) -> None:
-    late, confirmed = await devices.begin(pool, THERE), await devices.begin(pool, THERE)
+    late, confirmed = await pairing.begin(pool, THERE), await pairing.begin(pool, THERE)
     await pool.execute("UPDATE pairing SET expires_at = expires_at - interval '9 minutes 59 seconds'")
-    await devices.confirm(pool, LOCAL, None, confirmed.code, "wall")
+    await pairing.confirm(pool, LOCAL, None, confirmed.code, "wall")
     await pool.execute("UPDATE pairing SET expires_at = expires_at - interval '2 seconds'")
-    assert await devices.poll(pool, confirmed.secret) is not None
-    assert await code_of(devices.confirm(pool, LOCAL, None, late.code, "late")) == "unknown_code"
-    assert await code_of(devices.poll(pool, late.secret)) == "pairing_over"
+    assert await pairing.poll(pool, confirmed.secret) is not None
+    assert await code_of(pairing.confirm(pool, LOCAL, None, late.code, "late")) == "unknown_code"
+    assert await code_of(pairing.poll(pool, late.secret)) == "pairing_over"
 
 
 async def test_one_address_does_not_take_every_place(pool: asyncpg.Pool) -> None:
-    for _ in range(devices.MOST_OF_ADDRESS):
-        await devices.begin(pool, THERE)
-    assert await code_of(devices.begin(pool, THERE)) == "too_many_pairings"
-    await devices.begin(pool, "10.0.0.10")
+    for _ in range(pairing.MOST_OF_ADDRESS):
+        await pairing.begin(pool, THERE)
+    assert await code_of(pairing.begin(pool, THERE)) == "too_many_pairings"
+    await pairing.begin(pool, "10.0.0.10")
 
 
 async def test_a_screen_sees_no_more_than_who_vouches_for_it(pool: asyncpg.Pool) -> None:
     lan = Principal("person", "1", "Lan", Role.operator, frozenset({"traffic", "health"}), frozenset({"26734"}))
-    pairing = await devices.begin(pool, THERE)
-    refused = devices.confirm(pool, lan, None, pairing.code, "wall", ["energy"])
+    begun = await pairing.begin(pool, THERE)
+    refused = pairing.confirm(pool, lan, None, begun.code, "wall", ["energy"])
     assert await code_of(refused) == "out_of_scope"
-    device = await devices.confirm(pool, lan, None, pairing.code, "wall")
+    device = await pairing.confirm(pool, lan, None, begun.code, "wall")
     assert (device.sectors, device.zones) == (["health", "traffic"], ["26734"])
     link = await devices.link(pool, lan, None, "wall", sectors=["traffic", "energy"])
     principal = await devices.resolve(pool, await devices.claim(pool, link, THERE))
