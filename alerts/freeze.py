@@ -102,6 +102,7 @@ class Freezing:
             if rule.rule.per != "asset"
             for group in rule.groups.values()
         ]
+        self._shared.reverse()
         self._kept_groups: dict[tuple[str, str], FrozenGroup] = {}
         self.number = next(_numbers)
         feed = engine.watch.feed
