@@ -20,6 +20,7 @@ from city.sectors import Sector
 SPREAD_US: Final = 60_000_000
 """Groups that were heard at one instant are looked at again over this long, ahead of their time."""
 STEP_US: Final = 1_000_000
+UNJUDGED: Final = -1
 
 
 class AbsenceRule(GroupRule):
@@ -53,15 +54,16 @@ class AbsenceRule(GroupRule):
     def look(
         self, group: Group, place: Place, kinds: Collection[Instruments], feed: Feed, now: int, out: list[Transition]
     ) -> int:
-        """Judge the group at tick time `now`; when to look again, 0: never. `kinds` are the instruments it hangs on."""
+        """Judge the group at tick time `now`; when to look again, 0: never, UNJUDGED: once `may_have_died` is over.
+        `kinds` are the instruments it hangs on."""
         since = max(feed.watched_since, max((kind.since for kind in kinds), default=0))
         while due := self.deadline(group, since):
             if now < due:
                 self._turn += 1
                 early = due - (self._turn % (self._spread + 1)) * STEP_US
                 return early if early > now + STEP_US else due
-            if judged := _judged_at(kinds, feed, now):
-                return judged
+            if may_have_died(kinds, feed, now):
+                return UNJUDGED
             if feed_is_dead(kinds, feed):
                 return now + self._after[0]
             standing = group.standing
@@ -80,9 +82,10 @@ def feed_is_dead(kinds: Collection[Instruments], feed: Feed) -> bool:
     return feed.level == DEAD or sum(kind.assets for kind in kinds) >= FEW_ASSETS
 
 
-def _judged_at(kinds: Collection[Instruments], feed: Feed, now: int) -> int:
-    """When it will be known whether instruments that are all silent just now are dead; 0: they are heard, or judged."""
-    if any(kind.dead or now - max(kind.heard, feed.watched_since) <= kind.cadence_us for kind in kinds):
-        return 0
-    times = [max(kind.heard, feed.watched_since) + pulse_us(kind) for kind in kinds]
-    return max(min(times, default=0), now + STEP_US) if any(time > now for time in times) else 0
+def may_have_died(kinds: Collection[Instruments], feed: Feed, now: int) -> bool:
+    """Whether these instruments are all silent just now, and not yet judged dead."""
+    for kind in kinds:
+        heard = max(kind.heard, feed.watched_since)
+        if kind.dead or now - heard <= kind.cadence_us or now >= heard + pulse_us(kind):
+            return False
+    return bool(kinds)

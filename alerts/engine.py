@@ -82,7 +82,7 @@ class Engine:
             if event.zone is not None and (event.zone != place.zone or event.location != place.location):
                 roster.move(asset, event)
                 if groups is not None and event.zone != place.zone:
-                    groups.move(asset, time, out)
+                    groups.move(asset, place.zone, time, out)
             age = arrival.record_time - time
             series_of = asset.series
             for metric, value in event.measurements.items():

@@ -55,15 +55,14 @@ class GroupRule:
 
     # --- groups --------------------------------------------------------------------------------------------------
 
-    def key(self, asset: Asset) -> str | None:
-        """The group that the asset belongs to where it is; None: the rule does not watch it there."""
-        place = asset.place
-        if not self.rule.where.matches(asset.name, place.zone):
+    def key(self, asset: Asset, zone: str | None) -> str | None:
+        """The group that the asset belongs to while it is in a zone; None: the rule does not watch it there."""
+        if not self.rule.where.matches(asset.name, zone):
             open_here = self.groups.get(asset.name) if self.rule.per == "asset" else None
             return asset.name if open_here is not None and open_here.standing.level else None
         if self.rule.per == "asset":
             return asset.name
-        return place.zone if self.rule.per == "zone" else self.sector.name
+        return zone if self.rule.per == "zone" else self.sector.name
 
     def group(self, key: str) -> Group:
         """The group of that key, made if there is none."""

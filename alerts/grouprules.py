@@ -4,7 +4,7 @@ wait are looked at."""
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from alerts.absence import AbsenceRule
+from alerts.absence import UNJUDGED, AbsenceRule, may_have_died
 from alerts.arrivals import Tick
 from alerts.change import Carried
 from alerts.deadlines import SECOND, Deadlines
@@ -61,6 +61,8 @@ class GroupRules:
         self._max_age_us: dict[str, int] = {}
         self._of_reports: list[ReportRule] = []
         self._deadlines: Deadlines[GroupRule] = Deadlines()
+        self._unjudged: dict[tuple[int, ...], tuple[tuple[Instruments, ...], list[tuple[GroupRule, Group]]]] = {}
+        """Groups that would be absent, by the instruments whose feed may just have died."""
         self.judge_by(
             {rule.rule: compile_rule(rule, roster) for rule in roster.rules.values() if not rule.is_threshold}
         )
@@ -126,16 +128,15 @@ class GroupRules:
             if (due := rule.next_look(group, NO_FEED)) > 0:
                 self._deadlines.note(rule, group, due)
 
-    def move(self, asset: Asset, time: int, out: list[Transition]) -> None:
+    def move(self, asset: Asset, before: str | None, time: int, out: list[Transition]) -> None:
         """The asset is in another zone since a reading of this time: it leaves the groups that it is no longer of."""
-        left = {
-            (rule.rule.rule, group.key): (rule, group)
-            for some in (asset.members or {}).values()
-            for rule, group in some
-        }
         asset.members = None
-        for rule, group in left.values():
-            if rule.rule.per != "asset" and rule.key(asset) != group.key:
+        for rule in self.rules.values():
+            if rule.rule.per == "asset" or not any(metric in asset.series for metric in rule.rule.metrics):
+                continue
+            left = rule.key(asset, before)
+            group = rule.groups.get(left) if left is not None else None
+            if group is not None and rule.key(asset, asset.place.zone) != left:
                 self._keep(rule, group)
                 rule.leave(group, asset, time, out)
 
@@ -146,13 +147,16 @@ class GroupRules:
         if not tick.at_end:
             return
         now = tick.time - tick.time % SECOND
-        due = self._deadlines.due(now)
+        due = self._deadlines.due(now) + self._judged(feed, now)
         said: list[Transition] = []
         for rule, group in sorted(due, key=lambda one: (one[0].rule.rule, one[1].key)):
             place = self._show(rule, group)
             if isinstance(rule, AbsenceRule):
                 kinds = self._kinds(rule, group)
                 again = rule.look(group, place, kinds, feed, now, said)
+                if again == UNJUDGED:
+                    self._unjudged.setdefault(tuple(map(id, kinds)), (kinds, []))[1].append((rule, group))
+                    continue
             else:
                 if rule.is_due(group, now):
                     self.moved = True
@@ -165,6 +169,7 @@ class GroupRules:
     def relist(self, feed: Feed, now: int | None = None) -> None:
         """List every group that waits: after a thaw, or (`now`) when the clock was set."""
         self._deadlines.clear()
+        self._unjudged.clear()
         turn = 0
         for rule in self.rules.values():
             for group in rule.groups.values():
@@ -243,13 +248,22 @@ class GroupRules:
 
     # --- within --------------------------------------------------------------------------------------------------
 
+    def _judged(self, feed: Feed, now: int) -> list[tuple[GroupRule, Group]]:
+        """Those of which it is now known whether their feed lives."""
+        found: list[tuple[GroupRule, Group]] = []
+        for key, (kinds, waiting) in list(self._unjudged.items()):
+            if not may_have_died(kinds, feed, now):
+                found += waiting
+                del self._unjudged[key]
+        return found
+
     def _join(self, asset: Asset, members_of: "dict[str, Members]", metric: str) -> Members:
         """Find the groups in which a metric of the asset counts. A series beyond the sector's limit counts in none."""
         if metric not in asset.series:
             return NOBODY
         found: list[tuple[GroupRule, Group]] = []
         for rule in self._by_metric.get(metric, ()):
-            key = rule.key(asset)
+            key = rule.key(asset, asset.place.zone)
             if key is not None:
                 found.append((rule, rule.group(key) if rule.rule.per == "asset" else self._shared(rule, key)))
         members = members_of[metric] = tuple(found) or NOBODY
