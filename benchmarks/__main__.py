@@ -32,6 +32,7 @@ FIGURES: Final = {
     "engine": (
         "engine_threshold_evaluations_per_s",
         "engine_window_evaluations_per_s",
+        "backtest_readings_per_s",
         "engine_state_bytes",
         "snapshot_stall_ms",
         "snapshot_stall_200k_series_ms",

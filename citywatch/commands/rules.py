@@ -17,6 +17,7 @@ from city.settings import Settings
 from city.yamlnodes import SourceError
 from city.zonefile import ZoneError
 from city.zones import ZoneMap
+from citywatch.commands import rules_backtest
 from citywatch.local import actor, permission
 
 app = typer.Typer(
@@ -32,6 +33,8 @@ app = typer.Typer(
     "  citywatch rules apply city/hcmc/rules --by 'Lan, shift B'\n\n"
     "  citywatch rules list",
 )
+
+app.command(name="backtest")(rules_backtest.command)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder with *.yaml files, one or more rules in each.")]
 Result = TypeVar("Result")

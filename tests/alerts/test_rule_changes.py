@@ -96,7 +96,9 @@ def test_forgetting_timers_keeps_open_alerts_and_nothing_else() -> None:
 
 def story() -> list[Arrival]:
     readings = [
-        at(60 * i, name, zone=zone, level_m=2.0, rain_mm_h=110.0) for i in range(12) for name, zone in ("A1", "B1", "C2")
+        at(60 * i, name, zone=zone, level_m=2.0, rain_mm_h=110.0)
+        for i in range(12)
+        for name, zone in ("A1", "B1", "C2")
     ]
     return [*readings, report(700, "x"), report(701, "y")]
 
