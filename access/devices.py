@@ -1,6 +1,7 @@
 """Screens: paired by a code that an operator confirms, or by a link; read-only, for 400 days, until revoked.
 
-A link pairs the screen that opens it, as often as it was made for; the code is access/pairing.py's.
+A link pairs the screen that opens it, as often as it was made for; the code is access/pairing.py's. A browser is one
+screen: when it comes with a link again it keeps its place, under the new name and with a new token.
 """
 
 import uuid
@@ -21,9 +22,16 @@ from city.database import load_sql
 from city.timestamps import from_datetime
 
 LASTS: Final = timedelta(days=400)
+REMEMBERED: Final = timedelta(days=30)
+"""How long a screen whose access has ended stays in the list; the audit trail keeps it for ever."""
 COLUMNS: Final = "id, name, sectors, zones, paired_at, paired_by, expires_at, revoked_at, seen_at, address"
 CREATE: Final = f"""INSERT INTO device (name, hash, sectors, zones, paired_by, expires_at, address)
     VALUES ($1, $2, $3, $4, $5, now() + $6, $7) RETURNING {COLUMNS}"""
+RENEW: Final = f"""UPDATE device SET name = $2, hash = $3, sectors = $4, zones = $5, paired_by = $6, paired_at = now(),
+    expires_at = now() + $7, address = $8 WHERE id = $1 RETURNING {COLUMNS}"""
+HELD: Final = f"""SELECT {COLUMNS} FROM device
+    WHERE hash = $1 AND revoked_at IS NULL AND expires_at > now() FOR UPDATE"""
+FORGET: Final = "DELETE FROM device WHERE least(revoked_at, expires_at) < now() - $1::interval"
 LIST: Final = f"SELECT {COLUMNS} FROM device ORDER BY revoked_at NULLS FIRST, name, paired_at"
 REVOKE: Final = f"UPDATE device SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING {COLUMNS}"
 RESOLVE: Final = load_sql("access", "sql/resolve_device.sql")
@@ -109,28 +117,34 @@ async def links(pool: asyncpg.Pool) -> list[Link]:
     ]
 
 
-async def claim(pool: asyncpg.Pool, secret: str, address: str | None) -> str:
-    """A token for the screen that came with a link. Raises DeviceError: link_over."""
+async def claim(pool: asyncpg.Pool, secret: str, address: str | None, present: str | None = None) -> str:
+    """A token for the screen that came with a link; `present` is the one that its browser has had so far, which ends.
+
+    Raises DeviceError: link_over.
+    """
     token = secrets.token()
-    async with pool.acquire() as connection, connection.transaction():
+    async with changing(pool) as connection:
         used = await connection.fetchrow(USE, secrets.kept(secret))
         if used is None:
             raise DeviceError("link_over", "This link was used up, has run out, or never was; ask for another.")
-        row = await connection.fetchrow(
-            CREATE,
-            used["name"],
-            secrets.kept(token),
-            used["sectors"],
-            used["zones"],
-            used["made_by"],
-            LASTS,
-            address,
-        )
+        row = await connection.fetchrow(HELD, secrets.kept(present)) if present is not None else None
+        before = None if row is None else device_of(row)
+        given = (used["name"], secrets.kept(token), used["sectors"], used["zones"], used["made_by"], LASTS, address)
+        if row is None:
+            row = await connection.fetchrow(CREATE, *given)
+        else:
+            row = await connection.fetchrow(RENEW, row["id"], *given)
         assert row is not None
         device = device_of(row)
         actor = Actor("device", device.id, device.name, address)
-        await audit.append(connection, actor, "device.claim", f"device {device.id}", None, device)
+        await audit.append(connection, actor, "device.claim", f"device {device.id}", before, device)
     return token
+
+
+async def forget(pool: asyncpg.Pool) -> None:
+    """Clear away the screens whose access ended long ago."""
+    async with changing(pool) as connection:
+        await connection.execute(FORGET, REMEMBERED)
 
 
 async def listed(pool: asyncpg.Pool) -> list[Device]:

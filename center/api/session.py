@@ -77,6 +77,7 @@ class SessionOut(BaseModel):
     csrf: str | None = Field(description="To be sent as X-CSRF-Token with whatever changes something")
     expires_at: DateTime | None
     sign_in: WaysIn
+    timezone: str = Field(description="The city's, as in the tz database", examples=["Asia/Ho_Chi_Minh"])
 
 
 class OwnSessionOut(BaseModel):
@@ -251,6 +252,7 @@ def _told(center: Center, request: Request, caller: Caller) -> dict[str, Any]:
         "csrf": secrets.csrf(caller.credential.secret) if by_cookie and caller.credential is not None else None,
         "expires_at": None if who.expires_us is None else format_time(who.expires_us),
         "sign_in": center.ways_in(request),
+        "timezone": center.catalogue.city.timezone,
     }
 
 

@@ -15,10 +15,9 @@ from city.kafka.log import LogReader
 from city.kafka.membership import Membership
 from city.kafka.partition import PartitionState, Progress
 from city.kafka.records import Batch, TopicPartition
+from city.kafka.turns import Turns
 from city.settings import Settings
 
-_ROOM_BYTES: Final = 8 * 1024 * 1024
-"""How many bytes of batches, inflated, are opened for one call; the last may go beyond."""
 _GONE_AGAIN_S: Final = 5.0
 _TAKE_AGAIN_S: Final = (1.0, 2.0, 5.0, 10.0)
 """Pauses before a partition that could not be taken is asked about again."""
@@ -74,7 +73,7 @@ class GroupConsumer:
         self._to_revoke: set[TopicPartition] = set()
         self._to_take: set[TopicPartition] = set()
         self._waiting: dict[TopicPartition, _Waiting] = {}
-        self._turn = 0
+        self._turns = Turns(group, self._fetcher.wake)
         self.log = LogReader(self._client)
 
     async def __aenter__(self) -> Self:
@@ -153,44 +152,13 @@ class GroupConsumer:
             self._check()
             await self._settle()
             self._raise_gone()
-            batches = self._take(max_records)
+            batches = self._turns.take(self._intake.partitions.values(), max_records)
             left = deadline - time.monotonic()
             if batches or left <= 0:
                 return batches
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _TAKE_AGAIN_S[0])):
                     await self._activity.wait()
-
-    def _take(self, limit: int) -> list[Batch]:
-        """Slices of what is buffered; a partition with an inflated batch open comes first, the others in turn."""
-        states = [state for state in self._intake.partitions.values() if state.chunks and not state.paused]
-        if not states:
-            return []
-        self._turn += 1
-        at = self._turn % len(states)
-        states = states[at:] + states[:at]
-        states.sort(key=lambda state: not state.chunks[0][0].is_open)
-        batches, room = [], _ROOM_BYTES
-        for state in states:
-            if limit <= 0 or room <= 0:
-                break
-            batch = self._slice(state, limit, room)
-            room -= state.spent
-            if batch is not None:
-                limit -= len(batch.records)
-                batches.append(batch)
-        self._fetcher.wake()
-        return batches
-
-    def _slice(self, state: PartitionState, limit: int, room: int) -> Batch | None:
-        batch = state.take(limit, room)
-        if batch is not None:
-            topic, partition = state.tp
-            metrics.FETCHED_RECORDS.labels(self._group, topic).inc(len(batch.records))
-            metrics.LAG.labels(self._group, topic, partition).set(max(0, state.end - state.position))
-            for part in batch.refused:
-                metrics.REFUSED_BATCHES.labels(self._group, part.reason).inc()
-        return batch
 
     async def _settle(self) -> None:
         """Bring what the group decided, and every doubt about a log, to the callbacks."""

@@ -113,7 +113,7 @@ def test_where_somebody_is_signed_in_and_no_more(store: str) -> None:
     assert "1 sessions of Lan have ended" in good("accounts", "end-sessions", "Lan", "--session", one)
     assert "There is no session" in bad("accounts", "end-sessions", "Lan", "--session", one)
     assert "is no id" in bad("accounts", "end-sessions", "Lan", "--session", "1", code=2)
-    assert "2 sessions of Lan have ended" in good("accounts", "end-sessions", "lan")
+    assert "2 sessions of Lan have ended" in good("accounts", "end-sessions", "Lan")
     assert "0 sessions" in good("accounts", "sessions", "Lan")
     acts = [act["action"] for act in asyncio.run(trail(store))]
     assert acts[-4:] == ["sessions.read", "session.end", "account.end_sessions", "sessions.read"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 from datetime import timedelta
 
 import asyncpg
@@ -118,3 +119,53 @@ async def test_a_screen_ends_after_400_days(pool: asyncpg.Pool) -> None:
     assert await devices.resolve(pool, token) is not None
     await pool.execute("UPDATE device SET expires_at = expires_at - interval '1 hour'")
     assert await devices.resolve(pool, token) is None
+
+
+async def test_a_browser_that_comes_again_keeps_its_place(pool: asyncpg.Pool) -> None:
+    link = await devices.link(pool, LOCAL, None, "hall", uses=50)
+    token = await devices.claim(pool, link, THERE)
+    (first,) = await devices.listed(pool)
+    for _ in range(20):
+        before, token = token, await devices.claim(pool, link, THERE, token)
+        assert await devices.resolve(pool, before) is None
+    (device,) = await devices.listed(pool)
+    assert device.id == first.id
+    other = await devices.link(pool, LOCAL, None, "lobby", sectors=["traffic"])
+    principal = await devices.resolve(pool, await devices.claim(pool, other, "10.0.0.10", token))
+    assert principal is not None
+    assert (principal.id, principal.name, principal.sectors) == (first.id, "lobby", {"traffic"})
+    row = await pool.fetchrow(
+        "SELECT before ->> 'name' AS before, after ->> 'name' AS after FROM audit ORDER BY seq DESC LIMIT 1"
+    )
+    assert row is not None
+    assert tuple(row) == ("hall", "lobby")
+
+
+async def test_who_brings_no_place_of_their_own_gets_another(pool: asyncpg.Pool) -> None:
+    link = await devices.link(pool, LOCAL, None, "hall", uses=5)
+    revoked = await devices.claim(pool, link, THERE)
+    await devices.revoke(pool, CHIEF, uuid.UUID((await devices.listed(pool))[0].id))
+    for present in (revoked, secrets.token(), "", "\ud800", None):
+        with suppress(AccessError):
+            await devices.claim(pool, link, THERE, present)
+    assert sorted(one.revoked_at is None for one in await devices.listed(pool)) == [False, True, True, True, True]
+    assert await devices.resolve(pool, revoked) is None
+
+
+async def test_a_link_that_is_over_takes_nothing_away(pool: asyncpg.Pool) -> None:
+    link = await devices.link(pool, LOCAL, None, "hall")
+    token = await devices.claim(pool, link, THERE)
+    assert await code_of(devices.claim(pool, link, THERE, token)) == "link_over"
+    assert await devices.resolve(pool, token) is not None
+
+
+async def test_screens_that_ended_long_ago_leave_the_list(pool: asyncpg.Pool) -> None:
+    link = await devices.link(pool, LOCAL, None, "hall", uses=4)
+    for _ in range(4):
+        await devices.claim(pool, link, THERE)
+    standing, old, young, expired = [uuid.UUID(one.id) for one in await devices.listed(pool)]
+    for one, days in ((old, 31), (young, 29)):
+        await pool.execute("UPDATE device SET revoked_at = now() - $2 * interval '1 day' WHERE id = $1", one, days)
+    await pool.execute("UPDATE device SET expires_at = now() - interval '31 days' WHERE id = $1", expired)
+    await devices.forget(pool)
+    assert {one.id for one in await devices.listed(pool)} == {str(standing), str(young)}

@@ -127,7 +127,7 @@ async def test_the_commands(city: City, monkeypatch: pytest.MonkeyPatch) -> None
         code, output = await asyncio.to_thread(run, "list", "--reason", "unknown_metric")
         assert code == 0
         assert "1 dead letters" in output
-        letter_id = output.split("│")[1].strip()
+        letter_id = output.splitlines()[1].split()[0]
         code, output = await asyncio.to_thread(run, "show", letter_id)
         assert "unknown_metric: " in output
         assert "\x1b[31m" not in output
