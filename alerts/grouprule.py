@@ -5,8 +5,9 @@ from typing import Final
 from alerts.conditions import Absent
 from alerts.feed import Feed
 from alerts.groups import Group
+from alerts.judges import OfValue, judge_of
 from alerts.memories import Crowd
-from alerts.predicates import Held, Judge, Latest, Moment, OfValue, Truth, judge_of
+from alerts.predicates import Held, Judge, Latest, Moment, Truth
 from alerts.reorder import Buffer
 from alerts.rules import Over, Rule
 from alerts.series import Asset, Plan

@@ -5,8 +5,8 @@ from typing import Final
 from alerts.feed import Feed
 from alerts.grouprule import NOWHERE, GroupRule
 from alerts.groups import Group
+from alerts.judges import OfEntries
 from alerts.memories import Entries
-from alerts.predicates import OfEntries
 from alerts.rules import Rule
 from alerts.transitions import Transition
 from city.events import Report

@@ -1,22 +1,16 @@
 """Rules from YAML files, read strictly: what does not parse or makes no sense is refused with file, line and reason."""
 
-import difflib
 from pathlib import Path
-from typing import cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 import yaml
 
 from alerts import rulekeys as keys
-from alerts.conditions import AllOf, AnyOf, Condition, unit_of
-from alerts.hours import Hours
+from alerts.conditions import AllOf, AnyOf
 from alerts.ruleconditions import Subject, us
-from alerts.ruleconditions import said as said_as
-from alerts.rulehours import clock_of, days_of
+from alerts.ruleinput import active_of, lateness_of, over_of, reports_of, unit_of, where_of
 from alerts.rulelevels import clear_of, levels_of
-from alerts.rules import KINDS, PERS, SEVERITIES, Kind, Over, Per, Reports, Rule, Where
-from city.decoding import STATUSES
+from alerts.rules import PERS, Per, Reports, Rule, Where
 from city.sectors import Catalogue, Metric, Sector
 from city.yamlnodes import Node, SourceError
 from city.zones import ZoneMap
@@ -87,12 +81,12 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
     fields = node.mapping("a rule", set(keys.REQUIRED), set(keys.RULE) - set(keys.REQUIRED))
     name = _name(fields["rule"])
     sector = _sector(fields["sector"], catalogue)
-    reports = _reports(fields["reports"], sector) if "reports" in fields else None
+    reports = reports_of(fields["reports"], sector) if "reports" in fields else None
     per = _per(fields, reports)
     metric = _metric(fields["metric"], sector) if "metric" in fields else None
     if metric is not None and reports is not None:
         fields["reports"].refuse("a rule reads a metric or reports, not both; make two rules of it")
-    over = _over(fields["measure"], metric, per, reports) if "measure" in fields else None
+    over = over_of(fields["measure"], metric, per, reports) if "measure" in fields else None
     subject = Subject(sector, metric, per, over, reports is not None)
     if metric is None and reports is None and not any(word in _words(fields["raise"]) for word in ("all_of", "any_of")):
         node.refuse("a rule needs a metric, or reports, or all_of or any_of over several metrics")
@@ -106,15 +100,15 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
         short=fields["short"].bilingual("short", keys.SHORT_LENGTH),
         sector=sector.name,
         metric=metric.name if metric is not None else "",
-        unit=_unit(metric, over, told),
+        unit=unit_of(metric, over, told),
         per=per,
         measure=over or "last",
         comparison=word,
         levels=levels,
         clear=clear_of(fields["clear"], word, levels, subject) if "clear" in fields else None,
-        where=_where(fields["where"], zones) if "where" in fields else Where(),
+        where=where_of(fields["where"], zones) if "where" in fields else Where(),
         reports=reports,
-        active=_active(fields["active"], catalogue.city.timezone) if "active" in fields else None,
+        active=active_of(fields["active"], catalogue.city.timezone) if "active" in fields else None,
         again_after_us=us(fields["again_after"], "again_after") if "again_after" in fields else 0,
         consequence=fields["consequence"].bilingual("consequence") if "consequence" in fields else None,
         response=_response(fields["response"]) if "response" in fields else (),
@@ -124,7 +118,7 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
     if reports is not None and rule.where.assets:
         fields["where"].refuse("a report has no asset: of where, a rule on reports takes only zones")
     return (
-        msgspec.structs.replace(rule, lateness_us=_lateness(fields["lateness"], rule, sector))
+        msgspec.structs.replace(rule, lateness_us=lateness_of(fields["lateness"], rule, sector))
         if ("lateness" in fields)
         else rule
     )
@@ -166,116 +160,6 @@ def _per(fields: dict[str, Node], reports: Reports | None) -> Per:
     if reports is not None and said == "asset":
         fields["reports"].refuse("a report has no asset: write per: zone or per: sector")
     return said
-
-
-def _over(node: Node, metric: Metric | None, per: Per, reports: Reports | None) -> Over | None:
-    if not node.is_mapping:
-        if (said := node.text("measure")) != "last":
-            node.refuse(f"measure '{said}' needs a window, such as {{mean: 15m}}; without one there is only last")
-        return None
-    fields = node.mapping("measure", set(), set(keys.MEASURE))
-    if len(fields) != 1:
-        node.refuse(f"measure needs exactly one of {', '.join(KINDS)}")
-    kind, place = next(iter(fields.items()))
-    length = us(place, f"measure.{kind}")
-    if reports is not None:
-        node.refuse("a report has no value to measure; leave measure out")
-    if kind in ("rate", "delta") and per != "asset":
-        place.refuse(f"{kind} follows one sensor: between two assets of a {per} it says nothing; write per: asset")
-    if metric is not None and length < 2 * metric.cadence_s * 1e6:
-        place.refuse(
-            f"a window of {said_as(length / 1e6)} is too short: {metric.name} comes every {said_as(metric.cadence_s)}; "
-            f"write at least {said_as(2 * metric.cadence_s)}"
-        )
-    return Over(cast(Kind, kind), length)
-
-
-def _unit(metric: Metric | None, over: Over | None, told: Condition | None) -> str:
-    """The unit of what its alerts tell."""
-    unit = metric.unit if metric is not None else ""
-    if over is not None and over.kind in ("count", "rate"):
-        unit = "" if over.kind == "count" else f"{unit}/h"
-    return unit_of(told, unit) if told is not None else unit
-
-
-def _reports(node: Node, sector: Sector) -> Reports:
-    fields = node.mapping("reports", {"category"}, set(keys.REPORTS) - {"category"})
-    known = {"category": tuple(sector.reports), "severity": SEVERITIES, "status": STATUSES}
-    chosen: dict[str, tuple[str, ...]] = {}
-    for key, place in fields.items():
-        words = []
-        for item in _some(place, f"reports.{key}") if place.is_sequence else [place]:
-            word = item.text(f"reports.{key}")
-            if word not in known[key]:
-                item.refuse(f"reports.{key} '{word}' is none of {', '.join(known[key]) or 'none that the sector has'}")
-            words.append(word)
-        chosen[key] = tuple(words)
-    return Reports(chosen["category"], chosen.get("severity", ()), chosen.get("status", ()))
-
-
-def _active(node: Node, timezone: str) -> Hours:
-    fields = node.mapping("active", set(), set(keys.ACTIVE))
-    if not fields:
-        node.refuse("active is empty; leave it out to watch at all times")
-    days = days_of(fields["days"]) if "days" in fields else tuple(range(7))
-    start, end = clock_of(fields["hours"]) if "hours" in fields else (0, 24 * 60)
-    zone = fields["timezone"].text("timezone") if "timezone" in fields else timezone
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        fields["timezone"].refuse(f"there is no time zone '{zone}'; write one such as Asia/Ho_Chi_Minh")
-    return Hours(days, start, end, zone)
-
-
-def _lateness(node: Node, rule: Rule, sector: Sector) -> int:
-    if node.text("lateness") in ("0", "0s"):
-        return 0
-    length = us(node, "lateness")
-    if rule.reports is not None:
-        node.refuse("reports are counted by their own times whatever their order; leave lateness out")
-    if rule.comparison == "absent":
-        node.refuse("an absence is told by the clock; leave lateness out")
-    for metric in rule.metrics:
-        age = sector.metrics[metric].max_age_s
-        if length > age * 1e6:
-            node.refuse(f"what comes so late is older than the max_age of {metric}, {said_as(age)}, and raises nothing")
-    return length
-
-
-def _where(node: Node, zones: ZoneMap | None) -> Where:
-    keys = node.mapping("where", set(), {"zones", "assets"})
-    if not keys:
-        node.refuse("where is empty; leave it out to watch every asset of the sector")
-    codes: tuple[str, ...] = ()
-    if "zones" in keys:
-        codes = tuple(_zone(item, zones) for item in _some(keys["zones"], "where.zones"))
-    if "assets" not in keys:
-        return Where(codes)
-    given = keys["assets"]
-    patterns = _some(given, "where.assets") if given.is_sequence else [given]
-    return Where(codes, tuple(pattern.text("an asset pattern") for pattern in patterns))
-
-
-def _some(node: Node, name: str) -> list[Node]:
-    items = node.items(name)
-    if not items:
-        node.refuse(f"{name} is empty; leave it out to watch all")
-    return items
-
-
-def _zone(node: Node, zones: ZoneMap | None) -> str:
-    """A zone's code. Who writes a zone's name instead, or mistypes either, is told the nearest code."""
-    code = node.text("a zone")
-    if zones is None or code in zones.zones:
-        return code
-    names = {name.casefold(): zone.code for zone in zones.zones.values() for name in zone.name.values()}
-    names |= {known.casefold(): known for known in zones.zones}
-    near = difflib.get_close_matches(code.casefold(), names, n=1)
-    advice = f"write the code of one of its {len(zones.zones)} zones"
-    if near:
-        meant = zones.zones[names[near[0]]]
-        advice = f"did you mean '{meant.code}' ({meant.name['vi']})?"
-    return node.refuse(f"the map has no zone '{code}'; {advice}")
 
 
 def _response(node: Node) -> tuple[dict[str, str], ...]:
