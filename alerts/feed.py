@@ -80,7 +80,7 @@ def judge_silence(
     listening = at_end and now - feed.future_heard >= STEADY_US
     for kind in kinds:
         if kind.dead and kind.heard >= kind.dead:
-            kind.dead = 0
+            kind.dead, kind.since = 0, kind.heard
         died = max(kind.heard, feed.watched_since) + pulse_us(kind)
         if listening and not kind.dead and now >= died:
             kind.dead = died

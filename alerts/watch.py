@@ -24,9 +24,11 @@ class Watch:
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
         self.feed = Feed(wrong={})
+        self.moved = False
+        """Whether the last tick found an instrument's feed dead, or back, whether or not that was told."""
 
     def hear(self, arrival: Arrival, now: int, out: list[Transition]) -> None:
-        """A refusal tells of a wrong clock; no rule reads reports yet, and neither shows that the sensors live."""
+        """A refusal tells of a wrong clock; neither it nor a report shows that the sensors live."""
         event = arrival.event
         if isinstance(event, Refusal) and event.reason == "future_time":
             self.feed.future_heard = now
@@ -39,7 +41,10 @@ class Watch:
         if feed.full_since and not self.roster.full:
             since, feed.full_since = feed.full_since, 0
             out.append(self._system("cleared", SERIES_LIMIT, since, max(tick.time, since)))
-        level, since, kind = judge_silence(self.roster.kinds.values(), feed, tick.time, tick.at_end)
+        kinds = self.roster.kinds.values()
+        dead = [kind.dead for kind in kinds]
+        level, since, kind = judge_silence(kinds, feed, tick.time, tick.at_end)
+        self.moved = dead != [kind.dead for kind in kinds]
         before = feed.level
         if level == before or not self.roster.kinds:
             return

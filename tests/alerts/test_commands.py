@@ -106,5 +106,34 @@ async def test_one_bad_rule_leaves_the_running_set(run: CliRunner, tmp_path: Pat
     (tmp_path / "b.yaml").write_text("rule: x\n")
     refused = await asyncio.to_thread(run.invoke, app, ["apply", str(tmp_path)])
     assert refused.exit_code == 1
-    assert "b.yaml:1: a rule needs metric, raise" in refused.stderr
+    assert "b.yaml:1: a rule needs raise, sector, short, title" in refused.stderr
     assert "flooded" in (await asyncio.to_thread(run.invoke, app, ["list"])).stdout
+
+
+async def test_what_would_change_is_told_and_what_was_is_kept(run: CliRunner, tmp_path: Path) -> None:
+    import asyncio
+
+    async def citywatch(*arguments: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(run.invoke, app, list(arguments))
+        return done.exit_code, done.output
+
+    file = tmp_path / "flood.yaml"
+    file.write_text(FLOOD)
+    await citywatch("apply", str(tmp_path), "--by", "Lan")
+    assert await citywatch("diff", str(tmp_path)) == (0, "1 rules, as in force\n")
+    file.write_text(FLOOD.replace("above: 15", "above: 16"))
+    code, told = await citywatch("diff", str(tmp_path))
+    assert code == 1
+    assert "--- flooded v1" in told
+    assert "-  warning: {above: 15}" in told
+    assert "+  warning: {above: 16}" in told
+    code, told = await citywatch("apply", str(tmp_path), "--dry-run")
+    assert (code, told) == (0, "changed  flooded\n0 unchanged; revision 1 is in force; nothing was applied\n")
+    assert (await citywatch("diff", str(tmp_path)))[0] == 1
+    await citywatch("apply", str(tmp_path), "--by", "Minh")
+    code, told = await citywatch("history", "flooded")
+    assert code == 0
+    assert [line.split()[0] for line in told.splitlines() if line.startswith("v")] == ["v1", "v2"]
+    assert "Minh, in force" in told
+    assert "+  warning: {above: 16}" in told
+    assert (await citywatch("history", "nothing"))[0] == 1
