@@ -5,9 +5,11 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from access.errors import AccessError
 from access.policy import Denied
@@ -146,10 +148,11 @@ def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
             metrics.DENIED.labels(error.code).inc()
         return await api_error(request, told(error))
 
-    async def http_error(_: Request, error: Exception) -> Response:
+    async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = _CODES.get(error.status_code, "error")
-        return error_response(error.status_code, code, str(error.detail), error.headers)
+        headers = {"Allow": ", ".join(_methods(request))} if error.status_code == 405 else error.headers
+        return error_response(error.status_code, code, str(error.detail), headers)
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -169,3 +172,11 @@ def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     for kind in store_errors:
         app.add_exception_handler(kind, store_error)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path knows, sorted: each method of a path is a route of its own, and the router tells only one's."""
+    routes = [route for route in request.app.routes if isinstance(route, APIRoute)]
+    return sorted(
+        {m for route in routes if route.matches(request.scope)[0] is not Match.NONE for m in route.methods or ()}
+    )

@@ -207,7 +207,7 @@ async def link(center: CenterOf, who: MayPair, caller: CallerOf, body: NewLink) 
 
 
 @router.delete(
-    "/{device_id}",
+    "/{device_id:uuid}",
     status_code=204,
     summary="Revoke a screen, or a link",
     dependencies=REVOKE,

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -227,6 +228,17 @@ async def test_a_method_that_nobody_knows_is_no_label_of_its_own(center: Running
     metrics = (await http.get("/metrics")).text
     assert "PROPFIND" not in metrics
     assert 'method="other"' in metrics
+
+
+async def test_a_method_that_does_not_fit_is_told_all_that_do(http: httpx.AsyncClient) -> None:
+    for method, path, fitting in (
+        ("PUT", "/api/v1/devices", "GET, POST"),
+        ("PATCH", "/api/v1/accounts", "GET, POST"),
+        ("PUT", f"/api/v1/accounts/{uuid.uuid4()}", "DELETE, PATCH"),
+        ("DELETE", "/api/v1/devices/links", "POST"),
+    ):
+        answer = await http.request(method, path)
+        assert (answer.status_code, answer.headers.get("allow")) == (405, fitting), path
 
 
 async def test_a_center_that_never_reached_the_broker_says_so(database: str, settings: Settings) -> None:
