@@ -4,6 +4,8 @@ Frames on the topic only ever say "newer"; a frame that was lost with its broker
 is read again whenever the log may be another one and every few minutes anyway.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -31,12 +33,19 @@ PLACES_S: Final = 60.0
 RELOAD_S: Final = 300.0
 SAME_LOG_S: Final = 2.0
 RETRY_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+STUCK_S: Final = 20.0
+"""Longer than any step takes, connecting included, with a broker and a database that answer or refuse."""
+LEAVE_S: Final = 3.0
 
 log = structlog.get_logger(__name__)
 
 
 class AnotherLog(Exception):
     """The broker is not the one that was read from."""
+
+
+class Stuck(Exception):
+    """A step neither ended nor failed."""
 
 
 class LiveTail:
@@ -48,6 +57,7 @@ class LiveTail:
         self._latest = latest
         self._clock = clock
         self._answered = float("-inf")
+        self._moved = 0.0
         self.connected = False
 
     @property
@@ -61,22 +71,43 @@ class LiveTail:
         while True:
             before = self._clock.monotonic()
             try:
-                await self._tail()
-            except (*STORE_ERRORS, remote.KafkaError, BrokerUnavailable, AnotherLog) as lost:
+                await self._guarded()
+            except (*STORE_ERRORS, remote.KafkaError, BrokerUnavailable, AnotherLog, Stuck) as lost:
                 self.connected = False
                 failures = 0 if self._clock.monotonic() - before > 30 else failures + 1
                 pause = RETRY_S[min(failures, len(RETRY_S) - 1)]
                 log.warning("live_lost", error=f"{type(lost).__name__}: {lost}", again_in_s=pause)
                 await self._clock.sleep(pause)
 
+    async def _guarded(self) -> None:
+        """Tails until that fails. A step that hangs is given up, and left behind if it does not even end then: a wall
+        that shows a dead feed while readings come would lie until somebody restarts the center."""
+        self._moved = self._clock.monotonic()
+        tailing = asyncio.create_task(self._tail(), name="live-tail")
+        try:
+            while not tailing.done():
+                await asyncio.wait({tailing}, timeout=1.0)
+                if self._clock.monotonic() - self._moved > STUCK_S and not tailing.done():
+                    raise Stuck(f"no step for {STUCK_S:.0f} s")
+            tailing.result()
+        finally:
+            if not tailing.done():
+                tailing.cancel()
+                await asyncio.wait({tailing}, timeout=2 * LEAVE_S)
+
+    def _step(self) -> None:
+        self._moved = self._clock.monotonic()
+
     async def _tail(self) -> None:
         await self._load()  # the screens have something to show while the broker is away
+        self._step()
         async with open_log_reader(self._settings, [LIVE]) as reader:
             cluster = await reader.cluster_id()
             partitions = await reader.partitions(LIVE)
             if not partitions:
                 raise BrokerUnavailable(f"topic {LIVE} does not exist yet")
             ends = {tp: await reader.end_offset(tp) for tp in partitions}
+            self._step()
             consumer = AIOKafkaConsumer(
                 bootstrap_servers=self._settings.kafka_bootstrap,
                 group_id=None,
@@ -90,10 +121,13 @@ class LiveTail:
                 consumer.assign([TopicPartition(*tp) for tp in partitions])
                 for tp, end in ends.items():
                     consumer.seek(TopicPartition(*tp), end)
+                self._step()
                 await self._load()
                 await self._read_on(consumer, reader, cluster)
             finally:
-                await consumer.stop()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LEAVE_S):
+                        await consumer.stop()
 
     async def _read_on(self, consumer: AIOKafkaConsumer, reader: LogReader, cluster: str) -> None:
         self._answered = now = self._clock.monotonic()
@@ -102,6 +136,7 @@ class LiveTail:
         while True:
             fetched = await consumer.getmany(timeout_ms=POLL_MS, max_records=500)
             now = self._clock.monotonic()
+            self._step()
             await self._take([record.value for records in fetched.values() for record in records])
             if now > same_at:
                 same_at = now + SAME_LOG_S

@@ -43,11 +43,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = {"broker": BROKER, "server": "timescale" if TIMESCALE_DSN else "embedded"}
 
     def belongs(item: pytest.Item) -> bool:
+        marks = [*item.iter_markers("only")]
+        named = any("broker" in mark.kwargs for mark in marks)
+        if BROKER != "embedded" and not named and "fresh_broker" not in getattr(item, "fixturenames", ()):
+            return False  # it meets no broker: on another one it would be the same test
         store = getattr(getattr(item, "callspec", None), "params", {}).get("kind_and_dsn", STORE)
         facts = {**here, "store": store}
         if TIMESCALE_DSN and store == "plain" and "kind_and_dsn" in getattr(item, "fixturenames", ()):
             return False  # the whole suite runs on TimescaleDB
-        return all(facts[name] == wanted for mark in item.iter_markers("only") for name, wanted in mark.kwargs.items())
+        return all(facts[name] == wanted for mark in marks for name, wanted in mark.kwargs.items())
 
     left_out = [item for item in items if not belongs(item)]
     if left_out:

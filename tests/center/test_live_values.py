@@ -11,7 +11,7 @@ import asyncpg
 import httpx
 import pytest
 
-from city.kafka import LIVE, Producer, ensure_topics
+from city.kafka import LIVE, LogReader, Producer, ensure_topics
 from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
@@ -127,6 +127,33 @@ async def test_a_broker_that_begins_anew_is_read_from_its_beginning(
         embedded_broker.start()
         await ensure_topics(topics, Catalogue.load(topics.city))
         async with Producer(topics, linger_ms=0) as producer, asyncio.timeout(30):
+            told: asyncio.Task[dict[str, Any]] = asyncio.create_task(client.next("delta", "live"))
+            while not told.done():
+                await frame(producer, (series, now_us(), 3.0))
+                await asyncio.sleep(0.2)
+        assert told.result()["values"][0][0] == series
+
+
+async def test_a_step_that_hangs_is_given_up_and_the_feed_comes_back(
+    topics: Settings, db: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("center.live.STUCK_S", 3.0)
+    asked, hung = LogReader.cluster_id, asyncio.Event()
+
+    async def hang_once(reader: LogReader) -> str:
+        if not hung.is_set():
+            hung.set()
+            await asyncio.Event().wait()
+        return await asked(reader)
+
+    series = await new_series(db, "VVK-1")
+    async with running(topics) as center, center.listen() as client, Producer(topics, linger_ms=0) as producer:
+        await center.ready()
+        await client.say(type="subscribe", channel="live")
+        await client.next("snapshot")
+        monkeypatch.setattr(LogReader, "cluster_id", hang_once)
+        async with asyncio.timeout(30):
+            await hung.wait()
             told: asyncio.Task[dict[str, Any]] = asyncio.create_task(client.next("delta", "live"))
             while not told.done():
                 await frame(producer, (series, now_us(), 3.0))
