@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import httpx2
 
-from citywatch.embedded.node import npm
+from tests.packages import installed
 
 FOLDER = Path(__file__).parents[1] / "provider"
 SECRET = "a secret of citywatch and its provider"
@@ -22,10 +22,7 @@ class Running:
     """A provider that runs, and can be stopped and started again at the same address."""
 
     def __init__(self) -> None:
-        command, self._environment = npm()
-        if not (FOLDER / "node_modules").is_dir():
-            install = [*command, "ci", "--no-audit", "--no-fund"]
-            subprocess.run(install, cwd=FOLDER, env=self._environment, check=True)
+        self._environment = installed(FOLDER)
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 

@@ -1,7 +1,6 @@
 """Accounts: names, lock-out by time, the last admin, and what ends a person's sessions."""
 
 import asyncio
-import statistics
 import time
 import unicodedata
 import uuid
@@ -100,8 +99,8 @@ async def test_no_failure_takes_longer_than_another(pool: asyncpg.Pool, lan: Acc
             began = time.perf_counter()
             await refused(pool, name, "not this one at all")
             times.append(time.perf_counter() - began)
-    medians = [statistics.median(times) for times in spent.values()]
-    assert max(medians) < 1.5 * min(medians), spent
+    work = [min(times) for times in spent.values()]  # the least of nine: what else the machine does only adds
+    assert max(work) < 1.5 * min(work), spent
     rows = await pool.fetch("SELECT DISTINCT after ->> 'why' AS why FROM audit WHERE action = 'session.refused'")
     assert {row["why"] for row in rows} == {"password", "locked", "unknown"}
 

@@ -15,8 +15,8 @@ from city.dirty import MARK_DIRTY
 from city.migrations import Kind, migrate
 from city.rollup.job import Rollup
 from city.settings import Settings
-from citywatch.embedded.node import npm
 from tests.conftest import TIMESCALE_DSN, execute, with_database
+from tests.packages import installed
 
 TIMESCALE = Path(__file__).parents[1] / "timescale"
 NOW_US = 1_795_331_220_000_000
@@ -26,9 +26,7 @@ NOW_US = 1_795_331_220_000_000
 @pytest.fixture(scope="session")
 def timescale_server() -> Iterator[subprocess.Popen[str]]:
     """The Node process that serves TimescaleDB; its package is installed when it is not there yet."""
-    command, environment = npm()
-    if not (TIMESCALE / "node_modules").is_dir():
-        subprocess.run([*command, "ci", "--no-audit", "--no-fund"], cwd=TIMESCALE, env=environment, check=True)
+    environment = installed(TIMESCALE)
     node = shutil.which("node", path=environment["PATH"])
     assert node is not None
     with subprocess.Popen(
