@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Producer
 
-from benchmarks.stack import Row, servers
+from benchmarks.stack import Row, row, servers
 from city.kafka import topic_for
 from city.settings import Settings
 from city.timestamps import format_time
@@ -49,15 +49,11 @@ async def measure(records: int = RECORDS) -> list[Row]:
         rate, ratio, peak_mib = statistics.median(rates), statistics.median(ratios), max(peaks)
         takeover = max([await _takeover(settings, pool, number) for number in (signal.SIGKILL, signal.SIGSTOP)])
     return [
-        _row("ingest_readings_per_s", round(rate), "1/s", 200_000, rate >= 200_000),
-        _row("ingest_copy_ratio", round(ratio, 3), "", 0.40, ratio >= 0.40),
-        _row("ingest_peak_rss_mib", round(peak_mib, 1), "MiB", 250, peak_mib < 250),
-        _row("takeover_s", round(takeover, 2), "s", 15, takeover < 15),
+        row("ingest_readings_per_s", rate, "1/s", 200_000, at_least=True, digits=None),
+        row("ingest_copy_ratio", ratio, "", 0.40, at_least=True, digits=3),
+        row("ingest_peak_rss_mib", peak_mib, "MiB", 250, digits=1),
+        row("takeover_s", takeover, "s", 15),
     ]
-
-
-def _row(name: str, value: float, unit: str, budget: float, met: bool) -> Row:
-    return {"name": name, "value": value, "unit": unit, "budget": budget, "met": bool(met)}
 
 
 async def _ingest_rate(settings: Settings, pool: asyncpg.Pool, records: int) -> tuple[float, float]:
@@ -224,5 +220,5 @@ def _peak_kib(pid: int) -> int:
 _ENCODER: Final = msgspec.json.Encoder()
 
 if __name__ == "__main__":
-    for row in asyncio.run(measure()):
-        print(row)
+    for figure in asyncio.run(measure()):
+        print(figure)

@@ -24,9 +24,10 @@ Row = dict[str, Any]
 START_S = 60.0
 
 
-def row(name: str, value: float, unit: str, budget: float) -> Row:
-    """One figure of the report, met when it is below its budget."""
-    return {"name": name, "value": round(value, 2), "unit": unit, "budget": budget, "met": value < budget}
+def row(name: str, value: float, unit: str, budget: float, *, at_least: bool = False, digits: int | None = 2) -> Row:
+    """One figure of the report, met when it is below its budget, or (`at_least`) not below it."""
+    met = bool(value >= budget if at_least else value < budget)
+    return {"name": name, "value": round(value, digits), "unit": unit, "budget": budget, "met": met}
 
 
 @contextlib.asynccontextmanager

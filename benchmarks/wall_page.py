@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from typing import Any, Final
+from typing import Final, Literal
 
 from playwright.async_api import Browser, CDPSession, Page
 
@@ -94,7 +94,9 @@ async def first_picture(browser: Browser, port: int) -> float:
         await page.context.close()
 
 
-async def open_wall(browser: Browser, port: int, wait_until: Any = "load", *, watched: bool = True) -> Page:
+async def open_wall(
+    browser: Browser, port: int, wait_until: Literal["commit", "load"] = "load", *, watched: bool = True
+) -> Page:
     """The wall in a context of its own, its map drawn; `watched` has WATCH count from the first script on."""
     context = await browser.new_context(viewport={"width": 1920, "height": 1080}, timezone_id="UTC")
     page = await context.new_page()

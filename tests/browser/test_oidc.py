@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.access import provider as providers
 from tests.access.provider import SECRET
+from tests.browser.conftest import Screen
 from tests.browser.real_center import RealCenter
 
 pytestmark = pytest.mark.browser
@@ -56,7 +57,7 @@ def sign_in_there(page: Page, provider: providers.Running, name: str) -> None:
     page.locator("button[type=submit]").click()
 
 
-def went_only(screen: Any, provider: providers.Running) -> None:
+def went_only(screen: Screen, provider: providers.Running) -> None:
     """Away from center the page was at the provider and nowhere else."""
     assert screen.outside
     known = (provider.issuer + "/", "https://fonts.googleapis.com/")  # the provider's own page asks for a font
