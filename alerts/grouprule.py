@@ -6,7 +6,7 @@ from alerts.conditions import Absent
 from alerts.feed import Feed
 from alerts.groups import Group
 from alerts.judges import OfValue, judge_of
-from alerts.memories import Crowd
+from alerts.memories import Crowd, Memory
 from alerts.predicates import Held, Judge, Latest, Moment, Truth
 from alerts.reorder import Buffer
 from alerts.rules import Over, Rule
@@ -53,6 +53,11 @@ class GroupRule:
         """Where no worse level can be met without it, the mildest: most readings end at it."""
         self._moment = Moment()
         self._moment.gap_us = self.timing.gap_us
+        remembering = [*self.raises, *([self._clear] if self._clear is not None else [])]
+        self._levels = len(rule.levels)
+        self._remembers = any(judge.memory() is not None for judge in remembering)
+        self._remembering = remembering
+        self._nothing: tuple[Memory | None, ...] = (None,) * len(remembering)
 
     # --- groups --------------------------------------------------------------------------------------------------
 
@@ -74,10 +79,9 @@ class GroupRule:
 
     def fresh_group(self, key: str) -> Group:
         """A group of which nothing is known."""
-        judges = [*self.raises, *([self._clear] if self._clear is not None else [])]
+        memories = tuple([judge.memory() for judge in self._remembering]) if self._remembers else self._nothing
         buffer = Buffer([]) if self.rule.lateness_us else None
-        memories = [judge.memory() for judge in judges]
-        return Group(key, Standing.of(len(self.rule.levels)), {}, {}, memories, buffer)
+        return Group(key, Standing([0] * self._levels, [0] * self._levels), {}, {}, memories, buffer)
 
     def leave(self, group: Group, asset: Asset, time: int, out: list[Transition]) -> None:
         """The asset is elsewhere now: it no longer counts among those of a zone, which may be calm without it."""

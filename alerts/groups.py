@@ -17,7 +17,7 @@ class Group(msgspec.Struct):
     standing: Standing
     windows: dict[str, Window]
     latest: dict[str, Latest]
-    memories: list[Memory | None]
+    memories: tuple[Memory | None, ...]
     buffer: Buffer | None = None
     newest: int = 0
     heard: int = 0
@@ -33,7 +33,7 @@ class Group(msgspec.Struct):
             self.standing.clone(),
             {metric: window.clone() for metric, window in self.windows.items()},
             {metric: Latest(one.time, one.low, one.high, one.value) for metric, one in self.latest.items()},
-            [memory.clone() if memory is not None else None for memory in self.memories],
+            tuple([memory.clone() if memory is not None else None for memory in self.memories]),
             self.buffer.clone() if self.buffer is not None else None,
             *(self.newest, self.heard),
         )

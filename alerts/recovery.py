@@ -18,7 +18,7 @@ from alerts import rulebook, snapshot
 from alerts.adoption import OpenAlert, adopt
 from alerts.body import Change, change
 from alerts.engine import ENGINE_VERSION, Engine
-from alerts.freeze import SnapshotError, thaw
+from alerts.frozen import SnapshotError, thaw
 from alerts.journal import Entry, Journal, Place, Position, Step
 from alerts.replay import Replay
 from alerts.rules import Rule
