@@ -4,15 +4,16 @@ Each reading counts as come at its own time; a feed that was late then is not la
 have left since, are not told by what is read.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import asyncpg
 import msgspec
-import numpy as np
 
 from alerts.arrivals import Arrival, Tick
+from alerts.copyrows import CopyRows
 from alerts.engine import Engine
 from alerts.rules import Rule
 from alerts.tally import Outcome, Tally
@@ -27,21 +28,6 @@ READINGS: Final = """
 SELECT time, series_id, value FROM reading
  WHERE series_id = ANY ($1) AND time >= from_us($2) AND time < from_us($3) ORDER BY time, series_id
 """
-PG_EPOCH_US: Final = 946_684_800_000_000
-"""PostgreSQL counts microseconds from 2000-01-01."""
-HEAD: Final = 19
-"""Bytes before the first row of COPY's binary form: signature, flags, and an extension that is empty."""
-ROW: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("time_length", ">i4"),
-        ("time", ">i8"),
-        ("series_length", ">i4"),
-        ("series", ">i4"),
-        ("value_length", ">i4"),
-        ("value", ">f8"),
-    ]
-)
 PULSE_US: Final = 10_000_000
 """How often rules that wait are looked at."""
 
@@ -67,21 +53,19 @@ class Backtest:
         self.reached = 0
         self._series = {one.id: one for one in series}
         self._waits = any(rule.waits for rule in self.engine.groups.rules.values())
-        self._left = b""
-        self._begun = False
+        self._rows = CopyRows()
 
     def take(self, data: bytes) -> None:
         """Judge what has come so far."""
-        data = self._left + data
-        if not self._begun:
-            if len(data) < HEAD:
-                self._left = data
-                return
-            data, self._begun = data[HEAD:], True
-        whole = len(data) // ROW.itemsize * ROW.itemsize  # at the end, two bytes are left that say so
-        self._left = data[whole:]
-        if whole:
-            self._judge(np.frombuffer(data[:whole], dtype=ROW))
+        times, numbers, values = self._rows.take(data)
+        if not times:
+            return
+        sector, known = self.engine.sector, self._series
+        arrivals = []
+        for time, number, value in zip(times, numbers, values, strict=True):
+            one = known[number]
+            arrivals.append(Arrival(time, Reading(sector, one.asset, time, {one.metric: value}, one.zone)))
+        self.judge(times, arrivals)
 
     def finish(self, since: int, until: int) -> dict[str, Outcome]:
         """What each rule did in the time asked for (µs)."""
@@ -89,13 +73,8 @@ class Backtest:
             self._pulse(until)
         return self.tally.outcomes(until, since)
 
-    def _judge(self, rows: "np.ndarray[tuple[int], np.dtype[np.void]]") -> None:
-        times = (rows["time"].astype(np.int64) + PG_EPOCH_US).tolist()
-        sector, known = self.engine.sector, self._series
-        arrivals = []
-        for time, number, value in zip(times, rows["series"].tolist(), rows["value"].tolist(), strict=True):
-            one = known[number]
-            arrivals.append(Arrival(time, Reading(sector, one.asset, time, {one.metric: value}, one.zone)))
+    def judge(self, times: list[int], arrivals: list[Arrival]) -> None:
+        """Judge arrivals in order of their times."""
         self.readings += len(arrivals)
         if not self._waits:
             self.tally.note(self.engine.step(arrivals, Tick(times[-1])))
@@ -107,7 +86,7 @@ class Backtest:
                 self.reached = times[0]
                 self.engine.resume(times[0])
             self._pulse(times[first] - PULSE_US)
-            last = int(np.searchsorted(times, self.reached + PULSE_US, side="right"))
+            last = bisect_right(times, self.reached + PULSE_US)
             last = max(last, first + 1)
             self.reached = times[last - 1]
             self.tally.note(self.engine.step(arrivals[first:last], Tick(self.reached, True)))

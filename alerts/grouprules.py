@@ -87,6 +87,8 @@ class GroupRules:
                     self._keep(rule, group)
                 if not rule.waits:
                     if ordered:
+                        if group.stored:
+                            rule.catch_up(group, name, metric, time)
                         rule.take(group, name, metric, time, value, fresh, place, out)
                 elif isinstance(rule, AbsenceRule):
                     open_before = group.standing.level
@@ -95,6 +97,13 @@ class GroupRules:
                         self.waiting.note(rule, group, rule.deadline(group, 0))
                 else:
                     self._reorder(rule, group, Held(time, name, metric, value, fresh), place, now, out)
+
+    def members(self, asset: Asset, metric: str) -> Members:
+        """The groups in which a metric of the asset counts where it is."""
+        if asset.members is None:
+            asset.members = {}
+        found = asset.members.get(metric)
+        return self._join(asset, asset.members, metric) if found is None else found
 
     def hear(self, report: Report, record_time: int, out: list[Transition]) -> None:
         """Count a report under every rule that wants it."""

@@ -18,7 +18,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from alerts.backtest import PG_EPOCH_US, ROW, Backtest, StoredSeries
+from alerts.backtest import Backtest, StoredSeries
+from alerts.copyrows import PG_EPOCH_US, ROW
 from alerts.engine import Arrival, Engine, Tick
 from alerts.freeze import Freezing
 from alerts.frozen import encode

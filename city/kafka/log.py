@@ -115,6 +115,17 @@ class LogReader:
 
     async def last_record_hash(self, tp: TopicPartition, offset: int) -> bytes | None:
         """What stands at `offset` now, to be compared with `Batch.last_hash`; None when nothing does."""
+        unpacker = await self._at(tp, offset)
+        return unpacker.identity() or None if unpacker is not None else None
+
+    async def record_time(self, tp: TopicPartition, offset: int) -> int | None:
+        """Time (µs) of the first record at or after `offset`, as far as one fetch tells; None when there is none."""
+        unpacker = await self._at(tp, offset)
+        records = unpacker.take(1)[0] if unpacker is not None else []
+        return records[0].timestamp_us if records else None
+
+    async def _at(self, tp: TopicPartition, offset: int) -> Unpacker | None:
+        """What the log has from `offset` on; None when nothing."""
         if offset < 0:
             return None
         for wait_ms in _PROBE_WAITS_MS:
@@ -125,11 +136,8 @@ class LogReader:
             if offset >= part.end:
                 return None
             if part.data:
-                break
-        else:
-            raise BrokerUnavailable(f"{tp.topic}/{tp.partition} has a record at {offset} but does not hand it out")
-        unpacker = Unpacker(part.data, offset, end=part.end, aborted=part.aborted, inflater=Inflater())
-        return unpacker.identity() or None
+                return Unpacker(part.data, offset, end=part.end, aborted=part.aborted, inflater=Inflater())
+        raise BrokerUnavailable(f"{tp.topic}/{tp.partition} has a record at {offset} but does not hand it out")
 
     async def _fetch(self, tp: TopicPartition, offset: int, max_bytes: int, wait_ms: int = 1) -> FetchedPart:
         request = FetchRequest(wait_ms, 0, max_bytes, READ_COMMITTED, [(tp.topic, [(tp.partition, offset, max_bytes)])])

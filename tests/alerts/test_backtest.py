@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alerts.backtest import HEAD, PG_EPOCH_US, ROW, Backtest, StoredSeries, backtest
+from alerts.backtest import Backtest, StoredSeries, backtest
+from alerts.copyrows import HEAD, PG_EPOCH_US, ROW
 from alerts.rulefile import parse_rules
 from alerts.tally import Outcome, Tally
 from city.sectors import Catalogue
