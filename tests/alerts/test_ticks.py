@@ -63,9 +63,7 @@ async def test_a_reading_let_go_by_a_tick_stays_gone_when_the_worker_is_killed(c
     assert await city.history() == [("raised", "late", "F-2")]
 
 
-async def test_the_heir_of_a_killed_worker_stands_where_it_stood(
-    city: City, settings: Settings, tmp_path: Path
-) -> None:
+async def test_the_heir_of_a_killed_worker_stands_where_it_stood(city: City, settings: Settings) -> None:
     """Ticks have let go readings, ended the feed of an instrument (which nobody is told), found an absence."""
     await city.apply(LATE, LASTING, MEAN, ABSENT)
     decoder, stop = Decoder(city.catalogue, ZoneMap.load(settings.city)), asyncio.Event()
