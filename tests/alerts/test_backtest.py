@@ -63,6 +63,7 @@ def test_the_figures_of_a_rule() -> None:
         flood_share=0,
         chattering_groups=1,
         older_than_a_day=0,
+        open_share=86_390 / 86_400,
     )
 
 
