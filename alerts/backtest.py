@@ -1,7 +1,8 @@
 """What rules would have raised over stored readings: the same engine, fed from the database in order of time.
 
-Each reading counts as come at its own time; a feed that was late then is not late here. Reports, and zones that assets
-have left since, are not told by what is read.
+Each reading counts as come at its own time; a feed that was late then is not late here. Zones that assets have left
+since are not told by what is read, nor what a report said before it was updated: it counts when it was first made, as
+what it says now.
 """
 
 from bisect import bisect_right
@@ -15,9 +16,10 @@ import msgspec
 from alerts.arrivals import Arrival, Tick
 from alerts.copyrows import CopyRows
 from alerts.engine import Engine
+from alerts.reportrule import ReportRule
 from alerts.rules import Rule
 from alerts.tally import Outcome, Tally
-from city.events import Reading
+from city.events import Reading, Report
 from city.sectors import Catalogue
 
 SERIES: Final = """
@@ -28,8 +30,19 @@ READINGS: Final = """
 SELECT time, series_id, value FROM reading
  WHERE series_id = ANY ($1) AND time >= from_us($2) AND time < from_us($3) ORDER BY time, series_id
 """
+REPORTS: Final = """
+SELECT id, source, subject, to_us(first_time) AS time, category, severity, status, zone FROM report
+ WHERE sector = $1 AND category = ANY ($2) AND (first_time, id) > (from_us($3), $4::bigint) AND first_time < from_us($5)
+ ORDER BY first_time, id LIMIT $6
+"""
+PIECE: Final = 5_000
+"""Reports judged at a time."""
 PULSE_US: Final = 10_000_000
 """How often rules that wait are looked at."""
+
+
+Tell = Callable[[int, int], None]
+"""Told how many readings or reports were judged, and up to when (µs)."""
 
 
 class StoredSeries(msgspec.Struct, frozen=True):
@@ -52,7 +65,8 @@ class Backtest:
         self.readings = 0
         self.reached = 0
         self._series = {one.id: one for one in series}
-        self._waits = any(rule.waits for rule in self.engine.groups.rules.values())
+        waiting = (rule.waits or isinstance(rule, ReportRule) for rule in self.engine.groups.rules.values())
+        self._waits = any(waiting)
         self._rows = CopyRows()
 
     def take(self, data: bytes) -> None:
@@ -95,7 +109,11 @@ class Backtest:
     def _pulse(self, until: int) -> None:
         """Let time go on while nothing comes."""
         while self.reached + PULSE_US <= until:
-            self.reached += PULSE_US
+            pulses = 1
+            if not self.engine.roster.kinds:  # no feed that may fall silent: nothing happens but what is due
+                due = min(self.engine.groups.waiting.next_due or until, until)
+                pulses = max(1, min(-(-(due - self.reached) // PULSE_US), (until - self.reached) // PULSE_US))
+            self.reached += pulses * PULSE_US
             self.tally.note(self.engine.step((), Tick(self.reached, True)))
 
 
@@ -105,28 +123,55 @@ async def backtest(
     rules: Sequence[Rule],
     since: int,
     until: int,
-    progress: Callable[[int, int], None] = lambda readings, reached: None,
+    progress: Tell = lambda readings, reached: None,
 ) -> dict[str, Outcome]:
-    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how many readings were
-    judged, and up to when. Cancel it to stop.
+    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how far it is. Cancel it to
+    stop.
     """
     found: dict[str, Outcome] = {}
     by_sector: dict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
         by_sector[rule.sector].append(rule)
     for sector, some in by_sector.items():
-        metrics = sorted({metric for rule in some for metric in rule.metrics})
-        async with pool.acquire() as connection:
-            series = [StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metrics)]
-            test = Backtest(catalogue, sector, some, series)
-
-            async def take(data: bytes, test: Backtest = test) -> None:
-                test.take(data)
-                progress(test.readings, test.reached)
-
-            numbers = [one.id for one in series]
-            await connection.copy_from_query(
-                READINGS, numbers, since, until, output=take, format="binary", timeout=None
-            )
-        found |= test.finish(since, until)
+        on_readings = [rule for rule in some if rule.reports is None]
+        if on_readings:
+            test = await _over_readings(pool, catalogue, sector, on_readings, since, until, progress)
+            found |= test.finish(since, until)
+        on_reports = [rule for rule in some if rule.reports is not None]
+        if on_reports:
+            test = await _over_reports(pool, catalogue, sector, on_reports, since, until, progress)
+            found |= test.finish(since, until)
     return found
+
+
+async def _over_readings(
+    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+) -> Backtest:
+    metrics = sorted({metric for rule in rules for metric in rule.metrics})
+    async with pool.acquire() as connection:
+        series = [StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metrics)]
+        test = Backtest(catalogue, sector, rules, series)
+
+        async def take(data: bytes) -> None:
+            test.take(data)
+            progress(test.readings, test.reached)
+
+        numbers = [one.id for one in series]
+        await connection.copy_from_query(READINGS, numbers, since, until, output=take, format="binary", timeout=None)
+    return test
+
+
+async def _over_reports(
+    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+) -> Backtest:
+    categories = sorted({name for rule in rules if rule.reports is not None for name in rule.reports.categories})
+    test, last, number = Backtest(catalogue, sector, rules, ()), since, 0
+    while rows := await pool.fetch(REPORTS, sector, categories, last, number, until, PIECE):
+        reports = [
+            Report(sector, source, subject, time, category, severity, "", "", status, zone)
+            for _, source, subject, time, category, severity, status, zone in rows
+        ]
+        test.judge([report.time for report in reports], [Arrival(report.time, report) for report in reports])
+        last, number = reports[-1].time, rows[-1]["id"]
+        progress(test.readings, test.reached)
+    return test

@@ -35,6 +35,11 @@ class Waiting:
         """Groups that would be absent, by the instruments whose feed may just have died."""
         self.note = self._deadlines.note
 
+    @property
+    def next_due(self) -> int:
+        """When a group is next looked at (tick time, µs); 0: none waits."""
+        return self._deadlines.first
+
     def tick(self, tick: Tick, feed: Feed, out: list[Transition]) -> None:
         """Judge what is due because nothing came; only a worker that has read everything can know that."""
         if not tick.at_end:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from alerts import rulebook
 from alerts.backtest import backtest
-from alerts.rulefile import RuleError, parse_rules, read_text
+from alerts.rulefile import parse_rules, read_text
 from alerts.rules import Rule
 from alerts.tally import Outcome
 from city.database import STORE_ERRORS, open_pool
@@ -101,9 +101,9 @@ def _over_csv(
         raise _failed("the CSV has no reading that could be used")
     measured = recorded.metrics
     for rule in rules:
-        if not measured.issuperset(rule.metrics):
-            typer.echo(f"{rule.rule} was not tried: no reading of {', '.join({*rule.metrics} - measured)}", err=True)
-    rules = [rule for rule in rules if measured.issuperset(rule.metrics)]
+        if lacking := ", ".join(sorted({*rule.metrics} - measured)) or ("reports" if rule.reports is not None else ""):
+            typer.echo(f"{rule.rule} was not tried: the CSV has no {lacking}", err=True)
+    rules = [rule for rule in rules if rule.reports is None and measured.issuperset(rule.metrics)]
     span = asked or (recorded.arrivals[0].record_time, recorded.arrivals[-1].record_time + 1)
     held = {rule.rule: rule for rule in others if rule.rule in {one.rule for one in rules}}
     with _progress(screen, span) as tell:
@@ -125,7 +125,7 @@ async def _over_database(
             proposed = await backtest(pool, catalogue, rules, *span, tell)
             if others is None:
                 others = await rulebook.rules_at(pool, await rulebook.revision(pool))
-            held = {rule.rule: rule for rule in others if rule.rule in proposed and rule.reports is None}
+            held = {rule.rule: rule for rule in others if rule.rule in proposed}
             present = await backtest(pool, catalogue, list(held.values()), *span, tell)
     return proposed, present, held
 
@@ -135,11 +135,7 @@ Found = tuple[dict[str, Outcome], dict[str, Outcome], dict[str, Rule]]
 
 
 def _rules(file: Path, catalogue: Catalogue, zones: ZoneMap) -> list[Rule]:
-    rules = [loaded.rule for loaded in parse_rules(read_text(file), catalogue, file, zones)]
-    for rule in rules:
-        if rule.reports is not None:
-            raise RuleError(str(file), 1, f"'{rule.rule}' counts reports; a back-test reads readings")
-    return rules
+    return [loaded.rule for loaded in parse_rules(read_text(file), catalogue, file, zones)]
 
 
 def _span(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> Span | None:

@@ -106,7 +106,7 @@ def test_a_rule_on_what_the_file_has_not_is_left_out_and_said(files: Path) -> No
     code, table, said = run("--mapping", "mapping.yaml")
     assert code == 0, said
     assert table["raised"] == ["2", "-"]
-    assert "rainy was not tried: no reading of rain_mm_h" in said
+    assert "rainy was not tried: the CSV has no rain_mm_h" in said
 
 
 def counts(outcome: Outcome) -> list[str]:
