@@ -119,10 +119,15 @@ class LogReader:
         return unpacker.identity() or None if unpacker is not None else None
 
     async def record_time(self, tp: TopicPartition, offset: int) -> int | None:
-        """Time (µs) of the first record at or after `offset`, as far as one fetch tells; None when there is none."""
-        unpacker = await self._at(tp, offset)
-        records = unpacker.take(1)[0] if unpacker is not None else []
-        return records[0].timestamp_us if records else None
+        """Time (µs) of the first record at or after `offset`; None when there is none."""
+        while (unpacker := await self._at(tp, offset)) is not None:
+            records, _ = unpacker.take(1)
+            if records:
+                return records[0].timestamp_us
+            if unpacker.position <= offset:
+                raise BrokerUnavailable(f"{tp.topic}/{tp.partition} does not hand out the whole batch at {offset}")
+            offset = unpacker.position  # markers of transactions, or what can't be read
+        return None
 
     async def _at(self, tp: TopicPartition, offset: int) -> Unpacker | None:
         """What the log has from `offset` on; None when nothing."""

@@ -11,6 +11,7 @@ from alerts.engine import Engine
 from alerts.freeze import Freezing, freeze
 from alerts.frozen import encode, thaw
 from alerts.rules import Rule
+from alerts.worker import MAX_RECORDS
 from tests.alerts.depth import EVERY_KIND, report, rule
 from tests.alerts.town import ALL, START, US, Arrival, at, engine, feed, tick, told, town
 
@@ -145,15 +146,15 @@ NEW = [at(i / 10_000, f"S-{i}", level_m=1.2) for i in range(10_000)]
 
 
 def meet(*rules: Rule) -> tuple[Engine, float]:
-    """An engine that has met them all, 2,000 a step, and the seconds of CPU of the cheapest step; garbage is collected
+    """An engine that has met them all in a worker's steps, and the seconds of CPU of the cheapest; garbage is collected
     between steps, as a worker does it seldom."""
     one, least = engine(*rules), float("inf")
     gc.collect()
     gc.disable()
     try:
-        for start in range(0, len(NEW), 2_000):
+        for start in range(0, len(NEW), MAX_RECORDS):
             began = time.thread_time()
-            assert one.step(NEW[start : start + 2_000], tick(1)) == []
+            assert one.step(NEW[start : start + MAX_RECORDS], tick(1)) == []
             least = min(least, time.thread_time() - began)
     finally:
         gc.enable()
@@ -162,7 +163,7 @@ def meet(*rules: Rule) -> tuple[Engine, float]:
 
 def test_ten_thousand_new_series_at_once() -> None:
     """They cost under two windowed rules little more than twice what they cost under two thresholds, which is mostly
-    that of meeting the assets (8 ms a step where the budget of a stall is 20); and all are watched."""
+    that of meeting the assets (4 ms a step where the budget of a stall is 20); and all are watched."""
     thresholds, windows = min(meet(*ALL)[1] for _ in range(5)), float("inf")
     for _ in range(5):
         one, seconds = meet(*WINDOWS)
