@@ -34,8 +34,10 @@ class AbsenceRule(GroupRule):
 
     def heard(self, group: Group, time: int, record_time: int, place: Place, out: list[Transition]) -> None:
         """Something came, recorded at `record_time`, whatever its own time says: an open absence is over."""
-        group.newest = max(group.newest, time)
-        group.heard = max(group.heard, record_time)
+        if time > group.newest:
+            group.newest = time
+        if record_time > group.heard:
+            group.heard = record_time
         standing = group.standing
         if standing.level:
             level, standing.level = standing.level, 0

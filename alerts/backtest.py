@@ -1,22 +1,25 @@
 """What rules would have raised over stored readings: the same engine, fed from the database in order of time.
 
-Each reading counts as come at its own time; a feed that was late then is not late here. Reports, and zones that assets
-have left since, are not told by what is read.
+Each reading counts as come at its own time; a feed that was late then is not late here. Zones that assets have left
+since are not told by what is read, nor what a report said before it was updated: it counts when it was first made, as
+what it says now.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import asyncpg
 import msgspec
-import numpy as np
 
 from alerts.arrivals import Arrival, Tick
+from alerts.copyrows import CopyRows
 from alerts.engine import Engine
+from alerts.reportrule import ReportRule
 from alerts.rules import Rule
 from alerts.tally import Outcome, Tally
-from city.events import Reading
+from city.events import Reading, Report
 from city.sectors import Catalogue
 
 SERIES: Final = """
@@ -27,23 +30,19 @@ READINGS: Final = """
 SELECT time, series_id, value FROM reading
  WHERE series_id = ANY ($1) AND time >= from_us($2) AND time < from_us($3) ORDER BY time, series_id
 """
-PG_EPOCH_US: Final = 946_684_800_000_000
-"""PostgreSQL counts microseconds from 2000-01-01."""
-HEAD: Final = 19
-"""Bytes before the first row of COPY's binary form: signature, flags, and an extension that is empty."""
-ROW: Final = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("time_length", ">i4"),
-        ("time", ">i8"),
-        ("series_length", ">i4"),
-        ("series", ">i4"),
-        ("value_length", ">i4"),
-        ("value", ">f8"),
-    ]
-)
+REPORTS: Final = """
+SELECT id, source, subject, to_us(first_time) AS time, category, severity, status, zone FROM report
+ WHERE sector = $1 AND category = ANY ($2) AND (first_time, id) > (from_us($3), $4::bigint) AND first_time < from_us($5)
+ ORDER BY first_time, id LIMIT $6
+"""
+PIECE: Final = 5_000
+"""Reports judged at a time."""
 PULSE_US: Final = 10_000_000
 """How often rules that wait are looked at."""
+
+
+Tell = Callable[[int, int], None]
+"""Told how many readings or reports were judged, and up to when (µs)."""
 
 
 class StoredSeries(msgspec.Struct, frozen=True):
@@ -66,22 +65,21 @@ class Backtest:
         self.readings = 0
         self.reached = 0
         self._series = {one.id: one for one in series}
-        self._waits = any(rule.waits for rule in self.engine.groups.rules.values())
-        self._left = b""
-        self._begun = False
+        waiting = (rule.waits or isinstance(rule, ReportRule) for rule in self.engine.groups.rules.values())
+        self._waits = any(waiting)
+        self._rows = CopyRows()
 
     def take(self, data: bytes) -> None:
         """Judge what has come so far."""
-        data = self._left + data
-        if not self._begun:
-            if len(data) < HEAD:
-                self._left = data
-                return
-            data, self._begun = data[HEAD:], True
-        whole = len(data) // ROW.itemsize * ROW.itemsize  # at the end, two bytes are left that say so
-        self._left = data[whole:]
-        if whole:
-            self._judge(np.frombuffer(data[:whole], dtype=ROW))
+        times, numbers, values = self._rows.take(data)
+        if not times:
+            return
+        sector, known = self.engine.sector, self._series
+        arrivals = []
+        for time, number, value in zip(times, numbers, values, strict=True):
+            one = known[number]
+            arrivals.append(Arrival(time, Reading(sector, one.asset, time, {one.metric: value}, one.zone)))
+        self.judge(times, arrivals)
 
     def finish(self, since: int, until: int) -> dict[str, Outcome]:
         """What each rule did in the time asked for (µs)."""
@@ -89,13 +87,8 @@ class Backtest:
             self._pulse(until)
         return self.tally.outcomes(until, since)
 
-    def _judge(self, rows: "np.ndarray[tuple[int], np.dtype[np.void]]") -> None:
-        times = (rows["time"].astype(np.int64) + PG_EPOCH_US).tolist()
-        sector, known = self.engine.sector, self._series
-        arrivals = []
-        for time, number, value in zip(times, rows["series"].tolist(), rows["value"].tolist(), strict=True):
-            one = known[number]
-            arrivals.append(Arrival(time, Reading(sector, one.asset, time, {one.metric: value}, one.zone)))
+    def judge(self, times: list[int], arrivals: list[Arrival]) -> None:
+        """Judge arrivals in order of their times."""
         self.readings += len(arrivals)
         if not self._waits:
             self.tally.note(self.engine.step(arrivals, Tick(times[-1])))
@@ -107,7 +100,7 @@ class Backtest:
                 self.reached = times[0]
                 self.engine.resume(times[0])
             self._pulse(times[first] - PULSE_US)
-            last = int(np.searchsorted(times, self.reached + PULSE_US, side="right"))
+            last = bisect_right(times, self.reached + PULSE_US)
             last = max(last, first + 1)
             self.reached = times[last - 1]
             self.tally.note(self.engine.step(arrivals[first:last], Tick(self.reached, True)))
@@ -116,7 +109,11 @@ class Backtest:
     def _pulse(self, until: int) -> None:
         """Let time go on while nothing comes."""
         while self.reached + PULSE_US <= until:
-            self.reached += PULSE_US
+            pulses = 1
+            if not self.engine.roster.kinds:  # no feed that may fall silent: nothing happens but what is due
+                due = min(self.engine.groups.waiting.next_due or until, until)
+                pulses = max(1, min(-(-(due - self.reached) // PULSE_US), (until - self.reached) // PULSE_US))
+            self.reached += pulses * PULSE_US
             self.tally.note(self.engine.step((), Tick(self.reached, True)))
 
 
@@ -126,28 +123,55 @@ async def backtest(
     rules: Sequence[Rule],
     since: int,
     until: int,
-    progress: Callable[[int, int], None] = lambda readings, reached: None,
+    progress: Tell = lambda readings, reached: None,
 ) -> dict[str, Outcome]:
-    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how many readings were
-    judged, and up to when. Cancel it to stop.
+    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how far it is. Cancel it to
+    stop.
     """
     found: dict[str, Outcome] = {}
     by_sector: dict[str, list[Rule]] = defaultdict(list)
     for rule in rules:
         by_sector[rule.sector].append(rule)
     for sector, some in by_sector.items():
-        metrics = sorted({metric for rule in some for metric in rule.metrics})
-        async with pool.acquire() as connection:
-            series = [StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metrics)]
-            test = Backtest(catalogue, sector, some, series)
-
-            async def take(data: bytes, test: Backtest = test) -> None:
-                test.take(data)
-                progress(test.readings, test.reached)
-
-            numbers = [one.id for one in series]
-            await connection.copy_from_query(
-                READINGS, numbers, since, until, output=take, format="binary", timeout=None
-            )
-        found |= test.finish(since, until)
+        on_readings = [rule for rule in some if rule.reports is None]
+        if on_readings:
+            test = await _over_readings(pool, catalogue, sector, on_readings, since, until, progress)
+            found |= test.finish(since, until)
+        on_reports = [rule for rule in some if rule.reports is not None]
+        if on_reports:
+            test = await _over_reports(pool, catalogue, sector, on_reports, since, until, progress)
+            found |= test.finish(since, until)
     return found
+
+
+async def _over_readings(
+    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+) -> Backtest:
+    metrics = sorted({metric for rule in rules for metric in rule.metrics})
+    async with pool.acquire() as connection:
+        series = [StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metrics)]
+        test = Backtest(catalogue, sector, rules, series)
+
+        async def take(data: bytes) -> None:
+            test.take(data)
+            progress(test.readings, test.reached)
+
+        numbers = [one.id for one in series]
+        await connection.copy_from_query(READINGS, numbers, since, until, output=take, format="binary", timeout=None)
+    return test
+
+
+async def _over_reports(
+    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+) -> Backtest:
+    categories = sorted({name for rule in rules if rule.reports is not None for name in rule.reports.categories})
+    test, last, number = Backtest(catalogue, sector, rules, ()), since, 0
+    while rows := await pool.fetch(REPORTS, sector, categories, last, number, until, PIECE):
+        reports = [
+            Report(sector, source, subject, time, category, severity, "", "", status, zone)
+            for _, source, subject, time, category, severity, status, zone in rows
+        ]
+        test.judge([report.time for report in reports], [Arrival(report.time, report) for report in reports])
+        last, number = reports[-1].time, rows[-1]["id"]
+        progress(test.readings, test.reached)
+    return test

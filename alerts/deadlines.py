@@ -26,6 +26,11 @@ class Deadlines(Generic[Owner]):
         self._seconds: list[int] = []
         self._listed: dict[int, list[tuple[Owner, Group]]] = {}
 
+    @property
+    def first(self) -> int:
+        """The earliest second for which any are listed; 0: none are."""
+        return self._seconds[0] if self._seconds else 0
+
     def note(self, owner: Owner, group: Group, time_us: int) -> None:
         """Look at the group at this time, unless that happens earlier anyway."""
         second = whole_second(time_us)

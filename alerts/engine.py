@@ -9,7 +9,8 @@ from typing import Final
 
 from alerts.arrivals import Arrival, Tick
 from alerts.change import Carried, carry_over
-from alerts.grouprules import Copying, GroupRules
+from alerts.copying import Copying
+from alerts.grouprules import GroupRules
 from alerts.roster import Roster
 from alerts.rules import Rule
 from alerts.series import UNWATCHED, Asset, Series
@@ -47,7 +48,7 @@ class Engine:
     @property
     def moved(self) -> bool:
         """Whether the last step's tick changed what is kept without a transition that would tell."""
-        return self.groups.moved or self.watch.moved
+        return self.groups.waiting.moved or self.watch.moved
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -61,7 +62,7 @@ class Engine:
         assets = roster.assets
         feed = watch.feed
         copying, groups = self.copying, self.groups if self.groups.rules else None
-        self.groups.moved = watch.moved = False
+        self.groups.waiting.moved = watch.moved = False
         now = tick.time
         for arrival in arrivals:
             event = arrival.event
@@ -103,7 +104,7 @@ class Engine:
         if feed.level or tick.at_end:
             watch.listen(tick, out)
             if groups is not None:
-                groups.tick(tick, feed, out)
+                groups.waiting.tick(tick, feed, out)
         return out
 
     def resume(self, now: int) -> None:
@@ -112,7 +113,7 @@ class Engine:
         feed.watched_since, feed.future_heard = now, min(feed.future_heard, now)
         for kind in self.roster.kinds.values():
             kind.clock_set(now)
-        self.groups.relist(feed, now)
+        self.groups.waiting.relist(self.groups.rules.values(), feed, now)
 
     def forget_timers(self) -> None:
         """Nobody can say what came since the timers were last moved: open alerts stay, every `for` begins anew."""

@@ -1,85 +1,27 @@
-"""Engine state as bytes and back, exactly: freezing copies what may change, encoding may run elsewhere.
-
-`Freezing` copies the state as of one instant between two steps, in slices, while the engine goes on; `encode` turns
-the copy into bytes on any thread. `thaw` gives an engine that steps exactly as the frozen one would have.
-"""
+"""Copying the engine's state: `Freezing` does so as of one instant between two steps, in slices, while the engine goes
+on; `alerts.frozen` turns the copy into bytes on any thread."""
 
 import gc
 import itertools
-import zlib
 from array import array
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from alerts.engine import ENGINE_VERSION, Engine
-from alerts.feed import Feed
-from alerts.frozengroups import FrozenGroup, FrozenReports, copy_of_asset, pack_groups, thaw_groups, unpack_groups
+from alerts.frozen import Frozen, FrozenAsset, FrozenState, Stand
+from alerts.frozengroups import FrozenGroup, copy_of_asset
 from alerts.groups import Group
 from alerts.reportrule import ReportRule
-from alerts.rules import Rule
-from alerts.series import UNWATCHED, Asset, Instruments, Series
+from alerts.series import Asset
 from alerts.threshold import Progress
-from alerts.transitions import Place
-from city.sectors import Catalogue
 
 SLICE: Final = 1_000
 """Assets copied at a time, a millisecond or two; between two slices the engine may step."""
-CHUNK: Final = 4_000
-"""Assets encoded at a time; between two chunks another thread may run."""
-
-Stand = tuple[str, int, int, int, int, tuple[int, ...], tuple[int, ...]]
-"""Rule, level, raised_at, seen, fresh, past, back."""
-
-
-FrozenAsset = tuple[str, Place, tuple[str, ...], int, int, tuple[tuple[str, int], ...]]
-"""Name, place, metrics in the order met, the run of stale readings, and what rules on groups have taken."""
-
-
-Frozen = tuple[str, str, list[Stand]]
-"""Asset, metric, and where its rules stand."""
 
 _Copy = tuple[FrozenAsset, list[int], list[Frozen], list[FrozenGroup]]
 
-Kind = tuple[tuple[str, ...], int, int, int]
-"""Metrics of a kind of instruments, when it was last heard, since when it is dead, when it came back."""
-
-
 _numbers: Final = itertools.count(1)
-
-
-class FrozenState(msgspec.Struct, array_like=True, frozen=True):
-    """Everything that a step may read, as of one instant between two steps."""
-
-    engine: int
-    sector: str
-    assets: list[FrozenAsset]
-    times: "array[int]"
-    stands: list[Frozen]
-    feed: Feed
-    kinds: list[Kind]
-    groups: list[FrozenGroup]
-    reports: list[FrozenReports]
-
-
-class _Head(msgspec.Struct, array_like=True):
-    engine: int
-    sector: str
-    stands: list[Frozen]
-    feed: Feed
-    kinds: list[Kind]
-    times: bytes
-    assets: list[bytes]
-    groups: list[bytes]
-    reports: list[FrozenReports]
-
-
-class SnapshotError(Exception):
-    """Bytes that are no state of this engine; recover from the alert table instead."""
-
-    code = "bad_snapshot"
 
 
 class Freezing:
@@ -204,78 +146,5 @@ def _copy(asset: Asset, engine: Engine) -> _Copy:
     )
 
 
-def encode(state: FrozenState) -> bytes:
-    """The state as compressed bytes; equal states give equal bytes."""
-    pack = msgspec.msgpack.Encoder(order="deterministic").encode
-    chunks = [pack(state.assets[start : start + CHUNK]) for start in range(0, len(state.assets), CHUNK)]
-    times = np.frombuffer(state.times, dtype="i8").astype("<i8").tobytes()
-    return zlib.compress(
-        pack(
-            _Head(
-                *(state.engine, state.sector, state.stands, state.feed, state.kinds, times, chunks),
-                pack_groups(state.groups),
-                state.reports,
-            )
-        ),
-        1,
-    )
-
-
-def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
-    """The engine that was frozen; `rules` must be those that were in force then.
-
-    Raises:
-        SnapshotError: other bytes, another engine version, or a metric that the catalogue no longer has.
-    """
-    try:
-        head = msgspec.msgpack.decode(zlib.decompress(data), type=_Head)
-        assets = [asset for chunk in head.assets for asset in msgspec.msgpack.decode(chunk, type=list[FrozenAsset])]
-        groups = unpack_groups(head.groups)
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise SnapshotError(f"no engine state: {error}") from None
-    if head.engine != ENGINE_VERSION:
-        raise SnapshotError(f"state of engine {head.engine}, this is {ENGINE_VERSION}")
-    engine = Engine(head.sector, catalogue, rules)
-    engine.watch.feed = head.feed
-    times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
-    stands = {(asset, metric): held for asset, metric, held in head.stands}
-    for name, place, metrics, stale_since, stale_age, taken in assets:
-        asset = engine.roster.assets[name] = Asset(
-            name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age, taken=dict(taken) or None
-        )
-        for metric in metrics:
-            _thaw_series(engine, asset, metric, next(times), stands.get((name, metric), []))
-    _thaw_kinds(engine, head.kinds)
-    thaw_groups(engine, groups, head.reports)
-    return engine
-
-
-def _thaw_kinds(engine: Engine, kinds: list[Kind]) -> None:
-    """In the order in which they were met, not in that of the assets."""
-    made = dict(engine.roster.kinds)
-    engine.roster.kinds.clear()
-    for metrics, heard, dead, since in kinds:
-        kind = engine.roster.kinds[metrics] = made[metrics]
-        kind.heard, kind.dead, kind.since = heard, dead, since
-
-
 def _stand(rule: str, stand: Progress) -> Stand:
     return (rule, stand.level, stand.raised_at, stand.seen, stand.fresh, tuple(stand.past), tuple(stand.back))
-
-
-def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: list[Stand]) -> None:
-    try:
-        plan = engine.roster.plan(metric)
-    except KeyError:
-        raise SnapshotError(f"the catalogue has no metric {metric!r} any more") from None
-    if not plan.thresholds:
-        engine.roster.place(asset, UNWATCHED, plan)
-        return
-    progress: dict[str, Progress] = {}
-    for rule, level, raised_at, seen, fresh, past, back in stands:
-        stand = progress[rule] = Progress(len(past))
-        stand.level, stand.raised_at, stand.seen, stand.fresh = level, raised_at, seen, fresh
-        stand.past, stand.back = list(past), list(back)
-    series = Series(plan, (), time=0 if time == UNWATCHED.time else time, progress=progress or None)
-    engine.roster.bind(asset, series)
-    engine.roster.place(asset, series, plan)

@@ -51,7 +51,7 @@ def thaw_groups(engine: Engine, groups: list[FrozenGroup], reports: list[FrozenR
         rule = rules[name]
         assert isinstance(rule, ReportRule), "these reports were counted by this rule"
         rule.known = dict(known)
-    engine.groups.relist(engine.watch.feed)
+    engine.groups.waiting.relist(rules.values(), engine.watch.feed)
 
 
 def _bytes(panes: object) -> bytes:

@@ -2,17 +2,16 @@
 
 from typing import Final
 
-from alerts.conditions import Absent
 from alerts.feed import Feed
-from alerts.groups import Group
-from alerts.judges import OfValue, judge_of
-from alerts.memories import Crowd
+from alerts.groups import Group, stored_as
+from alerts.judges import OfValue
+from alerts.levels import judges_of
+from alerts.memories import Crowd, Memory
 from alerts.predicates import Held, Judge, Latest, Moment, Truth
 from alerts.reorder import Buffer
 from alerts.rules import Over, Rule
 from alerts.series import Asset, Plan
 from alerts.standing import Standing, Timing
-from alerts.threshold import Threshold
 from alerts.transitions import Kind, Place, Transition, alert_id
 from alerts.window import Shape
 from city.sectors import Sector
@@ -26,7 +25,7 @@ class GroupRule:
     """A rule on readings. `groups` are by key: the asset's name, the zone's code, or the sector's name."""
 
     def __init__(self, rule: Rule, sector: Sector) -> None:
-        plans = {metric: Plan.of(sector.metrics[metric], ()) for metric in rule.metrics}
+        self.plans = plans = {metric: Plan.of(sector.metrics[metric], ()) for metric in rule.metrics}
         gaps = {metric: plan.gap_us for metric, plan in plans.items()}
         cadence = min((plan.cadence_us for plan in plans.values()), default=0)
         self.rule = rule
@@ -41,7 +40,7 @@ class GroupRule:
             max(gaps.values(), default=NO_GAP),
             rule.again_after_us,
         )
-        self.raises, self.calms = _judges(rule, cadence, gaps)
+        self.raises, self.calms = judges_of(rule, cadence, gaps)
         self._clear = self.calms[0] if rule.clear is not None and rule.clear.condition is not None else None
         self._shapes: dict[str, Shape] = {}
         if isinstance(rule.measure, Over):
@@ -53,6 +52,11 @@ class GroupRule:
         """Where no worse level can be met without it, the mildest: most readings end at it."""
         self._moment = Moment()
         self._moment.gap_us = self.timing.gap_us
+        remembering = [*self.raises, *([self._clear] if self._clear is not None else [])]
+        self._levels = len(rule.levels)
+        self._remembers = any(judge.memory() is not None for judge in remembering)
+        self._remembering = remembering
+        self._nothing: tuple[Memory | None, ...] = (None,) * len(remembering)
 
     # --- groups --------------------------------------------------------------------------------------------------
 
@@ -74,10 +78,9 @@ class GroupRule:
 
     def fresh_group(self, key: str) -> Group:
         """A group of which nothing is known."""
-        judges = [*self.raises, *([self._clear] if self._clear is not None else [])]
+        memories = tuple([judge.memory() for judge in self._remembering]) if self._remembers else self._nothing
         buffer = Buffer([]) if self.rule.lateness_us else None
-        memories = [judge.memory() for judge in judges]
-        return Group(key, Standing.of(len(self.rule.levels)), {}, {}, memories, buffer)
+        return Group(key, Standing([0] * self._levels, [0] * self._levels), {}, {}, memories, buffer)
 
     def leave(self, group: Group, asset: Asset, time: int, out: list[Transition]) -> None:
         """The asset is elsewhere now: it no longer counts among those of a zone, which may be calm without it."""
@@ -106,12 +109,7 @@ class GroupRule:
             group.newest = time
         low = high = value
         if self._shapes:
-            shape = self._shapes[metric]
-            window = group.windows.get(metric)
-            if window is None:
-                window = group.windows[metric] = shape.window()
-            low, high = window.take(shape, time, value)
-            value = window.value
+            low, high, value = self._measure(group, metric, time, value)
         if self._mildest is not None:
             standing = group.standing
             if not standing.level and not self._mildest(low, high) and not any(standing.past):
@@ -122,6 +120,41 @@ class GroupRule:
         moment.asset, moment.read = asset, time
         moment.low, moment.high, moment.value, moment.latest = low, high, value, group.latest
         self._judge(group, place, group.newest, fresh, out)
+
+    def _measure(self, group: Group, metric: str, time: int, value: float) -> tuple[float, float, float]:
+        """Count a reading in its window: between which numbers the measure lies, and the number told."""
+        shape = self._shapes[metric]
+        window = group.windows.get(metric)
+        if window is None:
+            window = group.windows[metric] = shape.window()
+        low, high = window.take(shape, time, value)
+        return low, high, window.value
+
+    def recall(self, group: Group, asset: str, metric: str, time: int, value: float) -> None:
+        """Remember a reading that was judged before, by an engine whose memory is lost; nothing is judged."""
+        group.newest = max(group.newest, time)
+        low = high = value
+        if self._shapes:
+            low, high, value = self._measure(group, metric, time, value)
+        if self.joint:
+            group.latest[metric] = Latest(time, low, high, value)
+        moment = self._moment
+        moment.asset, moment.read, moment.time = asset, time, group.newest
+        moment.low, moment.high, moment.value, moment.latest = low, high, value, group.latest
+        for judge, memory in zip(self._remembering, group.memories, strict=True):
+            if memory is not None:
+                judge.judge(memory, moment)
+
+    def catch_up(self, group: Group, asset: str, metric: str, time: int) -> None:
+        """Recall what is stored of a series from before a reading that now comes, as if it had come in its turn."""
+        stored, series = group.stored or {}, stored_as(asset, metric)
+        readings = stored.pop(series, [])
+        if later := [one for one in readings if one[0] > time]:
+            stored[series] = later
+        for then, value in readings:
+            if then < time:
+                self.recall(group, asset, metric, then, value)
+        group.stored = stored or None
 
     def _judge(self, group: Group, place: Place, time: int, fresh: bool, out: list[Transition]) -> None:
         moment, memories, standing = self._moment, group.memories, group.standing
@@ -187,35 +220,3 @@ class GroupRule:
         """Whether what waits for what could come before it has waited long enough."""
         buffer = group.buffer
         return buffer is not None and bool(buffer.waiting) and now >= buffer.touched + self.rule.lateness_us
-
-
-def compiled_absence(rule: Rule) -> bool:
-    """Whether the rule waits for what does not come."""
-    return isinstance(rule.levels[0].condition, Absent)
-
-
-def _judges(rule: Rule, cadence_us: int, gaps_us: dict[str, int]) -> tuple[list[Judge], list[Judge | None]]:
-    """Judges of the way to each level, and of the way back from it: None where that is just the opposite."""
-    if rule.comparison in (">", "<"):
-        threshold = Threshold(rule)
-        raises: list[Judge] = [_beyond(limit, threshold.above) for limit in threshold.limits]
-        return raises, [_within(calm, threshold.above) for calm in threshold.calm]
-    judged = [judge_of(rule.asked(level), cadence_us, gaps_us) for level in rule.levels]
-    calms: list[Judge | None] = [None] * len(judged)
-    if rule.clear is not None and rule.clear.condition is not None:
-        calms[0] = judge_of(rule.clear.condition, cadence_us, gaps_us)
-    return judged, calms
-
-
-def _beyond(limit: float, above: bool) -> Judge:
-    """Past a limit, which for a rule that says *below* is negated as the threshold has it."""
-    if above:
-        return OfValue(lambda low, high: True if low > limit else (False if high <= limit else None))
-    return OfValue(lambda low, high: True if -high > limit else (False if -low <= limit else None))
-
-
-def _within(calm: float, above: bool) -> Judge:
-    """At or under the calm limit."""
-    if above:
-        return OfValue(lambda low, high: True if high <= calm else (False if low > calm else None))
-    return OfValue(lambda low, high: True if -low <= calm else (False if -high > calm else None))

@@ -1,13 +1,11 @@
-"""All rules of a sector that are more than thresholds: which asset counts in which of their groups, and when those that
-wait are looked at."""
+"""All rules of a sector that are more than thresholds, and which asset counts in which of their groups."""
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
-from alerts.absence import UNJUDGED, AbsenceRule, may_have_died
-from alerts.arrivals import Tick
+from alerts.absence import AbsenceRule
 from alerts.change import Carried
-from alerts.deadlines import SECOND, Deadlines
+from alerts.copying import Copying
 from alerts.feed import Feed
 from alerts.grouprule import NOWHERE, GroupRule
 from alerts.groups import Group
@@ -15,30 +13,15 @@ from alerts.reorder import Held
 from alerts.reportrule import ReportRule
 from alerts.roster import Roster
 from alerts.rules import Rule
-from alerts.series import Asset, Instruments
+from alerts.series import Asset
 from alerts.transitions import Place, Transition
+from alerts.waiting import Waiting, take_held
 from city.events import Reading, Report
 
 Members = tuple[tuple[GroupRule, Group], ...]
 
 NOBODY: Final[Members] = ()
 NO_FEED: Final = Feed(wrong={})
-
-
-class Copying(Protocol):
-    """A copy of the state as of one instant that is made while the engine goes on (see `alerts.freeze`): what is about
-    to change is shown to it first."""
-
-    number: int
-
-    def keep(self, asset: Asset) -> None:
-        """Take this asset, and the groups that are its own."""
-
-    def keep_group(self, rule: str, group: Group) -> None:
-        """Take this group of many."""
-
-    def finish(self) -> object:
-        """Take all that is left."""
 
 
 def compile_rule(rule: Rule, roster: Roster) -> GroupRule:
@@ -49,20 +32,16 @@ def compile_rule(rule: Rule, roster: Roster) -> GroupRule:
 
 
 class GroupRules:
-    """Every step's share of work for groups; nothing where no rule needs it. `moved`: whether the last tick changed
-    what is kept, so that a replay must take it too."""
+    """Every step's share of work for groups; nothing where no rule needs it."""
 
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
         self.rules: dict[str, GroupRule] = {}
         self.keeping: Copying | None = None
-        self.moved = False
         self._by_metric: dict[str, list[GroupRule]] = {}
         self._max_age_us: dict[str, int] = {}
         self._of_reports: list[ReportRule] = []
-        self._deadlines: Deadlines[GroupRule] = Deadlines()
-        self._unjudged: dict[tuple[int, ...], tuple[tuple[Instruments, ...], list[tuple[GroupRule, Group]]]] = {}
-        """Groups that would be absent, by the instruments whose feed may just have died."""
+        self.waiting = Waiting(roster, self._show)
         self.judge_by(
             {rule.rule: compile_rule(rule, roster) for rule in roster.rules.values() if not rule.is_threshold}
         )
@@ -108,14 +87,23 @@ class GroupRules:
                     self._keep(rule, group)
                 if not rule.waits:
                     if ordered:
+                        if group.stored:
+                            rule.catch_up(group, name, metric, time)
                         rule.take(group, name, metric, time, value, fresh, place, out)
                 elif isinstance(rule, AbsenceRule):
                     open_before = group.standing.level
                     rule.heard(group, time, record_time, place, out)
                     if open_before or not group.listed:
-                        self._deadlines.note(rule, group, rule.deadline(group, 0))
+                        self.waiting.note(rule, group, rule.deadline(group, 0))
                 else:
                     self._reorder(rule, group, Held(time, name, metric, value, fresh), place, now, out)
+
+    def members(self, asset: Asset, metric: str) -> Members:
+        """The groups in which a metric of the asset counts where it is."""
+        if asset.members is None:
+            asset.members = {}
+        found = asset.members.get(metric)
+        return self._join(asset, asset.members, metric) if found is None else found
 
     def hear(self, report: Report, record_time: int, out: list[Transition]) -> None:
         """Count a report under every rule that wants it."""
@@ -126,7 +114,7 @@ class GroupRules:
             group = self._shared(rule, key)
             rule.count(group, report, record_time, out)
             if (due := rule.next_look(group, NO_FEED)) > 0:
-                self._deadlines.note(rule, group, due)
+                self.waiting.note(rule, group, due)
 
     def move(self, asset: Asset, before: str | None, time: int, out: list[Transition]) -> None:
         """The asset is in another zone since a reading of this time: it leaves the groups that it is no longer of."""
@@ -139,53 +127,6 @@ class GroupRules:
             if group is not None and rule.key(asset, asset.place.zone) != left:
                 self._keep(rule, group)
                 rule.leave(group, asset, time, out)
-
-    # --- what time brings ----------------------------------------------------------------------------------------
-
-    def tick(self, tick: Tick, feed: Feed, out: list[Transition]) -> None:
-        """Judge what is due because nothing came; only a worker that has read everything can know that."""
-        if not tick.at_end:
-            return
-        now = tick.time - tick.time % SECOND
-        due = self._deadlines.due(now) + self._judged(feed, now)
-        said: list[Transition] = []
-        for rule, group in sorted(due, key=lambda one: (one[0].rule.rule, one[1].key)):
-            place = self._show(rule, group)
-            if isinstance(rule, AbsenceRule):
-                kinds = self._kinds(rule, group)
-                again = rule.look(group, place, kinds, feed, now, said)
-                if again == UNJUDGED:
-                    self._unjudged.setdefault(tuple(map(id, kinds)), (kinds, []))[1].append((rule, group))
-                    continue
-            else:
-                if rule.is_due(group, now):
-                    self.moved = True
-                    self._pass(rule, group, now, place, said)
-                again = rule.next_look(group, feed)
-            if again:
-                self._deadlines.note(rule, group, again)
-        out.extend(sorted(said, key=lambda one: (one.event_time, one.rule, one.group)))
-
-    def relist(self, feed: Feed, now: int | None = None) -> None:
-        """List every group that waits: after a thaw, or (`now`) when the clock was set."""
-        self._deadlines.clear()
-        self._unjudged.clear()
-        turn = 0
-        for rule in self.rules.values():
-            for group in rule.groups.values():
-                group.listed = 0
-                if now is not None:
-                    self._show(rule, group)
-                    group.heard = min(group.heard, now)
-                if isinstance(rule, AbsenceRule):
-                    turn += 1
-                    due = rule.deadline(group, feed.watched_since)
-                    first = due - (turn * 997_000_000) % max(1, (due - max(group.heard, feed.watched_since)) // 2)
-                    due = first if due else 0
-                else:
-                    due = rule.next_look(group, feed)
-                if due:
-                    self._deadlines.note(rule, group, due)
 
     # --- other rules ---------------------------------------------------------------------------------------------
 
@@ -211,7 +152,7 @@ class GroupRules:
             for rule, group in open_groups(rule for name, rule in held.items() if made.get(name) is not rule)
         ]
         self.judge_by(made)
-        self.relist(feed)
+        self.waiting.relist(made.values(), feed)
         return left
 
     def open(self, rule: str, key: str, level: int, raised_at: int, seen: int, raised_last: int, feed: Feed) -> None:
@@ -227,7 +168,7 @@ class GroupRules:
             self.roster.assets[key].members = None  # it may be watched only because of this alert
         due = watching.deadline(group, feed.watched_since) if isinstance(watching, AbsenceRule) else 0
         if due:
-            self._deadlines.note(watching, group, due)
+            self.waiting.note(watching, group, due)
 
     def close(self, rule: str, key: str) -> None:
         """Forget an alert that is not to be open; nothing is told."""
@@ -248,15 +189,6 @@ class GroupRules:
 
     # --- within --------------------------------------------------------------------------------------------------
 
-    def _judged(self, feed: Feed, now: int) -> list[tuple[GroupRule, Group]]:
-        """Those of which it is now known whether their feed lives."""
-        found: list[tuple[GroupRule, Group]] = []
-        for key, (kinds, waiting) in list(self._unjudged.items()):
-            if not may_have_died(kinds, feed, now):
-                found += waiting
-                del self._unjudged[key]
-        return found
-
     def _join(self, asset: Asset, members_of: "dict[str, Members]", metric: str) -> Members:
         """Find the groups in which a metric of the asset counts. A series beyond the sector's limit counts in none."""
         if metric not in asset.series:
@@ -272,17 +204,9 @@ class GroupRules:
     def _reorder(self, rule: GroupRule, group: Group, one: Held, place: Place, now: int, out: list[Transition]) -> None:
         assert group.buffer is not None
         for ready in group.buffer.take(one, rule.rule.lateness_us, now):
-            _take(rule, group, ready, place, out)
+            take_held(rule, group, ready, place, out)
         if not group.listed and (due := rule.next_look(group, NO_FEED)):
-            self._deadlines.note(rule, group, due)
-
-    def _pass(self, rule: GroupRule, group: Group, now: int, place: Place, out: list[Transition]) -> None:
-        """What waited goes on, what is too old counts no more."""
-        if isinstance(rule, ReportRule):
-            rule.expire(group, now, out)
-        elif group.buffer is not None:
-            for ready in group.buffer.release():
-                _take(rule, group, ready, place, out)
+            self.waiting.note(rule, group, due)
 
     def _shared(self, rule: GroupRule, key: str) -> Group:
         """A group of many, about to change; one that is new is not of the copy that is being made."""
@@ -314,18 +238,6 @@ class GroupRules:
         if self.keeping is not None and asset.copied != self.keeping.number:
             self.keeping.keep(asset)
         return asset.place
-
-    def _kinds(self, rule: GroupRule, group: Group) -> tuple[Instruments, ...]:
-        """The instruments whose silence would be the group's."""
-        if rule.rule.per == "asset":
-            asset = self.roster.assets.get(group.key)
-            return (asset.kind,) if asset is not None else ()
-        return tuple(kind for metrics, kind in self.roster.kinds.items() if rule.rule.metric in metrics)
-
-
-def _take(rule: GroupRule, group: Group, one: Held, place: Place, out: list[Transition]) -> None:
-    """A reading that has waited."""
-    rule.take(group, one.asset, one.metric, one.time, one.value, one.fresh, place, out)
 
 
 def open_groups(rules: Iterable[GroupRule]) -> Iterable[tuple[GroupRule, Group]]:

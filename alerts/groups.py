@@ -17,7 +17,7 @@ class Group(msgspec.Struct):
     standing: Standing
     windows: dict[str, Window]
     latest: dict[str, Latest]
-    memories: list[Memory | None]
+    memories: tuple[Memory | None, ...]
     buffer: Buffer | None = None
     newest: int = 0
     heard: int = 0
@@ -25,6 +25,8 @@ class Group(msgspec.Struct):
     """When the group is looked at next though nothing comes (tick time, µs); of no account to what it then does."""
     copied: int = 0
     """Number of the last copy of the engine's state that has taken this group."""
+    stored: dict[str, list[tuple[int, float]]] | None = None
+    """By series, readings of the database that the log may yet bring: they count once a later one comes."""
 
     def clone(self) -> "Group":
         """A copy that shares nothing with this one."""
@@ -33,7 +35,13 @@ class Group(msgspec.Struct):
             self.standing.clone(),
             {metric: window.clone() for metric, window in self.windows.items()},
             {metric: Latest(one.time, one.low, one.high, one.value) for metric, one in self.latest.items()},
-            [memory.clone() if memory is not None else None for memory in self.memories],
+            tuple([memory.clone() if memory is not None else None for memory in self.memories]),
             self.buffer.clone() if self.buffer is not None else None,
             *(self.newest, self.heard),
+            stored={series: list(readings) for series, readings in self.stored.items()} if self.stored else None,
         )
+
+
+def stored_as(asset: str, metric: str) -> str:
+    """The name of a series in `Group.stored`."""
+    return f"{metric}/{asset}"

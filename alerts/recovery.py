@@ -18,8 +18,9 @@ from alerts import rulebook, snapshot
 from alerts.adoption import OpenAlert, adopt
 from alerts.body import Change, change
 from alerts.engine import ENGINE_VERSION, Engine
-from alerts.freeze import SnapshotError, thaw
+from alerts.frozen import SnapshotError, thaw
 from alerts.journal import Entry, Journal, Place, Position, Step
+from alerts.refill import Unread, refill
 from alerts.replay import Replay
 from alerts.rules import Rule
 from alerts.snapshot import Snapshot
@@ -110,6 +111,15 @@ class Log(msgspec.Struct, frozen=True):
             for partition, first in self.starts.items()
         }
 
+    async def unread(self, reader: LogReader, start: dict[int, int], now_us: int) -> Unread:
+        """What reading from `start` on brings."""
+        topic = topic_for(self.sector)
+        told = [
+            await reader.record_time(TopicPartition(topic, partition), offset) for partition, offset in start.items()
+        ]
+        times = [now_us if time is None else time for time in told] or [now_us]
+        return Unread(min(times), max(times))
+
     async def is_same(self, reader: LogReader, place: Place) -> bool:
         """Whether this is the log that `place` was in: the same cluster, and the same record before each position."""
         if place.cluster != self.cluster:
@@ -164,12 +174,14 @@ async def _rebuild(
     start: dict[int, int],
     now_us: int,
 ) -> Recovered:
-    """An engine with the open alerts of the alert table, made the base of a new journal by a snapshot."""
+    """An engine with the open alerts of the alert table, and what stored readings tell, made the base of a new journal
+    by a snapshot."""
     sector = journal.sector
     revision = await rulebook.revision(journal.pool)
     rules = await rulebook.rules_at(journal.pool, revision)
     old = await rulebook.rules_at(journal.pool, kept.place.revision) if kept is not None else []
     engine = _warmed(kept, catalogue, sector, rules, old)
+    filled = await refill(journal.pool, engine, await log_now.unread(reader, start, now_us))
     orphans = adopt(engine, await alerts_in_table(journal.pool, sector), now_us)
     engine.resume(now_us)
     positions = {partition: await _position(reader, sector, partition, offset) for partition, offset in start.items()}
@@ -177,6 +189,7 @@ async def _rebuild(
     changes: list[Change] = [change(orphan, engine.rules, catalogue.sectors[sector], zones) for orphan in orphans]
     await journal.commit(Entry((Step("base", now_us, revision=revision),), place), changes)
     await snapshot.save(journal.pool, snapshot.take(engine), journal.epoch, place)
+    log.info("memory filled from stored readings", sector=sector, readings=filled)
     return Recovered(engine, journal, place, start, "tables")
 
 

@@ -22,6 +22,7 @@ class Roster:
         self.zoned = False
         self._plans: dict[str, Plan] = {}
         self._metrics: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._sorted: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.watch_by(rules)
 
     def watch_by(self, rules: Iterable[Rule]) -> None:
@@ -100,9 +101,12 @@ class Roster:
 
     def _join(self, asset: Asset) -> None:
         """Count the asset among those that measure what it measures."""
-        asset.kind.assets -= 1
-        heard = asset.kind.heard
-        key = tuple(sorted(asset.metrics))
+        before = asset.kind
+        before.assets -= 1
+        heard = before.heard
+        key = self._sorted.get(asset.metrics)
+        if key is None:
+            key = self._sorted[asset.metrics] = tuple(sorted(asset.metrics))
         kind = self.kinds.get(key)
         if kind is None:
             fastest = min((self._plans[metric] for metric in key), key=lambda plan: (plan.cadence_us, plan.metric))
@@ -110,6 +114,5 @@ class Roster:
         kind.assets += 1
         kind.heard = max(kind.heard, heard)
         asset.kind = kind
-        for other, left in list(self.kinds.items()):
-            if not left.assets:
-                del self.kinds[other]
+        if not before.assets:
+            self.kinds = {other: left for other, left in self.kinds.items() if left is not before}

@@ -8,7 +8,8 @@ import msgspec
 import structlog
 
 from alerts.engine import Engine
-from alerts.freeze import Freezing, FrozenState, encode, freeze
+from alerts.freeze import Freezing, freeze
+from alerts.frozen import FrozenState, encode
 from alerts.journal import Place
 from alerts.patience import passes
 from city import failpoint, metrics

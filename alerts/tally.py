@@ -34,6 +34,8 @@ class Outcome(msgspec.Struct, frozen=True):
     flood_share: float
     chattering_groups: int
     older_than_a_day: int
+    open_share: float
+    """Share of the time in which at least one of its alerts was open."""
 
 
 class Tally:
@@ -88,6 +90,7 @@ class Tally:
             flood_share=floods * TEN_MINUTES_US / length,
             chattering_groups=sum(_chatters(sorted(times)) for times in groups.values()),
             older_than_a_day=sum(seconds > DAY_US / US for seconds in lengths),
+            open_share=_covered(spans) / length,
         )
 
 
@@ -106,6 +109,15 @@ def _most_at_once(spans: list[tuple[int, int]]) -> int:
         now += step
         most = max(most, now)
     return most
+
+
+def _covered(spans: list[tuple[int, int]]) -> int:
+    """How long (µs) at least one of them lasted."""
+    total = reached = 0
+    for began, end in sorted(spans):
+        total += max(0, end - max(began, reached))
+        reached = max(reached, end)
+    return total
 
 
 def _chatters(times: list[int]) -> bool:

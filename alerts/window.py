@@ -37,6 +37,17 @@ Bounds = tuple[float, float]
 
 UNKNOWN: Final[Bounds] = (-math.inf, math.inf)
 
+_COLUMNS: Final[dict[Kind, int]] = {
+    "mean": 1,
+    "min": 1,
+    "max": 1,
+    "sum": 1,
+    "count": 0,
+    "stddev": 2,
+    "rate": 2,
+    "delta": 2,
+}
+
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
     """How windows of one rule and metric are cut: shared by all its groups. `whole_us`: how far apart its first and its
@@ -61,9 +72,8 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
     def window(self) -> "Window":
         """An empty one."""
-        columns = {"count": 0, "rate": 2, "delta": 2, "stddev": 2}.get(self.kind, 1)
-        empty = Panes("d", bytes(8 * self.panes))
-        return Window(Panes("d", empty), [Panes("d", empty) for _ in range(columns)])
+        empty = bytes(8 * self.panes)
+        return Window(Panes("d", empty), [Panes("d", empty) for _ in range(_COLUMNS[self.kind])])
 
 
 class Window(msgspec.Struct):
@@ -125,9 +135,10 @@ class Window(msgspec.Struct):
         self.newest = pane
         if before < 0 or pane - before >= panes:
             self.since, self.anchor = time, value
-            self.count, self.total, self.squares = 0, 0.0, 0.0
-            for column in (self.counts, *self.columns):
-                column[:] = array("d", bytes(8 * panes))
+            if before >= 0:  # a new one is empty as it is
+                self.count, self.total, self.squares = 0, 0.0, 0.0
+                for column in (self.counts, *self.columns):
+                    column[:] = array("d", bytes(8 * panes))
             return
         for number in range(before + 1, pane + 1):
             at = number % panes

@@ -29,7 +29,8 @@ from city.kafka import (
 from city.settings import Settings
 
 GROUP: Final = "citywatch-alerts"
-MAX_RECORDS: Final = 2_000
+MAX_RECORDS: Final = 1_000
+"""Of one step: few enough that it keeps nothing else waiting for 20 ms, were every record of a new asset."""
 TICK_S: Final = 1.0
 WAIT_S: Final = 0.25
 LISTENING_S: Final = 3.0

@@ -33,6 +33,7 @@ FIGURES: Final = {
         "engine_threshold_evaluations_per_s",
         "engine_window_evaluations_per_s",
         "backtest_readings_per_s",
+        "engine_new_series_ms",
         "engine_state_bytes",
         "snapshot_stall_ms",
         "snapshot_stall_200k_series_ms",

@@ -18,12 +18,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from alerts.backtest import PG_EPOCH_US, ROW, Backtest, StoredSeries
+from alerts.backtest import Backtest, StoredSeries
+from alerts.copyrows import PG_EPOCH_US, ROW
 from alerts.engine import Arrival, Engine, Tick
-from alerts.freeze import Freezing, encode
+from alerts.freeze import Freezing
+from alerts.frozen import encode
 from alerts.rulefile import parse_rules
 from alerts.rules import Rule
 from alerts.snapshot import copy
+from alerts.worker import MAX_RECORDS
 from benchmarks.stack import Row, row
 from city.events import Reading
 from city.sectors import Catalogue
@@ -83,12 +86,14 @@ async def measure() -> list[Row]:
     windows = [loaded.rule for loaded in parse_rules(WINDOW_RULES, catalogue)]
     window_rate = max(_rate(catalogue, windows) for _ in range(3))
     tested = max(_backtested(catalogue, [rule]) for rule in rules[:1] for _ in range(3))
+    new = statistics.median(_met_ms(catalogue, windows) for _ in range(5))
     state = _state_bytes(catalogue, rules)
     stall, largest = [await _stall_ms(catalogue, rules, assets) for assets in SNAPSHOT_ASSETS]
     return [
         row("engine_threshold_evaluations_per_s", rate, "1/s", 1_000_000, at_least=True, digits=None),
         row("engine_window_evaluations_per_s", window_rate, "1/s", 300_000, at_least=True, digits=None),
         row("backtest_readings_per_s", tested, "1/s", 500_000, at_least=True, digits=None),
+        row("engine_new_series_ms", new, "ms", 20, digits=1),
         row("engine_state_bytes", state, "B", 1024, digits=None),
         row("snapshot_stall_ms", stall, "ms", 20, digits=1),
         row("snapshot_stall_200k_series_ms", largest, "ms", 20, digits=1),
@@ -115,6 +120,18 @@ def _rate(catalogue: Catalogue, rules: list[Rule]) -> float:
     for number, step in enumerate(steps[1:], start=1):
         engine.step(step, Tick(START + 10 * number * US, True))
     return (ROUNDS - 1) * ASSETS * len(rules) / (time.perf_counter() - began)
+
+
+def _met_ms(catalogue: Catalogue, rules: list[Rule]) -> float:
+    """The longest of steps that bring as many new assets as one may, both series of each under a windowed rule."""
+    engine = Engine("environment", catalogue, rules)
+    readings = arrivals(0, 10_000, random.Random(1), 0.01)
+    took = []
+    for first in range(0, len(readings), MAX_RECORDS):
+        began = time.perf_counter()
+        engine.step(readings[first : first + MAX_RECORDS], Tick(START, True))
+        took.append(time.perf_counter() - began)
+    return max(took) * 1e3
 
 
 def _backtested(catalogue: Catalogue, rules: list[Rule]) -> float:

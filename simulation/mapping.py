@@ -111,6 +111,12 @@ def _series(node: Node, sector: str, asset: str, catalogue: Catalogue) -> Series
     )
 
 
+def mapping_file(name: str) -> Path:
+    """A path as given, or one of those that come with CityWatch."""
+    known = MAPPINGS / f"{name}.yaml"
+    return known if known.exists() and not Path(name).exists() else Path(name)
+
+
 def _time(node: Node, timezone: tzinfo) -> TimeColumns:
     fields = node.mapping("time", frozenset(), {"column", "format", "parts"})
     if ("parts" in fields) == ("column" in fields) or ("column" in fields) != ("format" in fields):

@@ -115,6 +115,22 @@ class LogReader:
 
     async def last_record_hash(self, tp: TopicPartition, offset: int) -> bytes | None:
         """What stands at `offset` now, to be compared with `Batch.last_hash`; None when nothing does."""
+        unpacker = await self._at(tp, offset)
+        return unpacker.identity() or None if unpacker is not None else None
+
+    async def record_time(self, tp: TopicPartition, offset: int) -> int | None:
+        """Time (µs) of the first record at or after `offset`; None when there is none."""
+        while (unpacker := await self._at(tp, offset)) is not None:
+            records, _ = unpacker.take(1)
+            if records:
+                return records[0].timestamp_us
+            if unpacker.position <= offset:
+                raise BrokerUnavailable(f"{tp.topic}/{tp.partition} does not hand out the whole batch at {offset}")
+            offset = unpacker.position  # markers of transactions, or what can't be read
+        return None
+
+    async def _at(self, tp: TopicPartition, offset: int) -> Unpacker | None:
+        """What the log has from `offset` on; None when nothing."""
         if offset < 0:
             return None
         for wait_ms in _PROBE_WAITS_MS:
@@ -125,11 +141,8 @@ class LogReader:
             if offset >= part.end:
                 return None
             if part.data:
-                break
-        else:
-            raise BrokerUnavailable(f"{tp.topic}/{tp.partition} has a record at {offset} but does not hand it out")
-        unpacker = Unpacker(part.data, offset, end=part.end, aborted=part.aborted, inflater=Inflater())
-        return unpacker.identity() or None
+                return Unpacker(part.data, offset, end=part.end, aborted=part.aborted, inflater=Inflater())
+        raise BrokerUnavailable(f"{tp.topic}/{tp.partition} has a record at {offset} but does not hand it out")
 
     async def _fetch(self, tp: TopicPartition, offset: int, max_bytes: int, wait_ms: int = 1) -> FetchedPart:
         request = FetchRequest(wait_ms, 0, max_bytes, READ_COMMITTED, [(tp.topic, [(tp.partition, offset, max_bytes)])])

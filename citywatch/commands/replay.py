@@ -13,7 +13,7 @@ import typer
 from city.settings import Settings
 from city.timestamps import format_time
 from citywatch.local import permission
-from simulation.mapping import MAPPINGS, Mapping
+from simulation.mapping import MAPPINGS, Mapping, mapping_file
 from simulation.replayer import Outcome, Times
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def replay(
     settings = Settings()
     try:
         catalogue, zones = Catalogue.load(settings.city), ZoneMap.load(settings.city)
-        recording = Recording(file, Mapping.load(_mapping_file(mapping), catalogue, zones))
+        recording = Recording(file, Mapping.load(mapping_file(mapping), catalogue, zones))
         with _progress(recording, as_) as progress:
             outcome, failed = asyncio.run(_until_signalled(settings, recording, as_, via, progress))
     except (SourceError, ZoneError) as error:
@@ -104,12 +104,6 @@ async def _run(
     async with Producer(settings, compression="lz4", linger_ms=20) as producer:
         sink = KafkaSink(producer)
         return await replay(recording, sink, SystemClock(), times=times, progress=progress), sink.failed
-
-
-def _mapping_file(name: str) -> Path:
-    """A path as given, or one of those that come with CityWatch."""
-    known = MAPPINGS / f"{name}.yaml"
-    return known if known.exists() and not Path(name).exists() else Path(name)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,15 @@ from city.settings import Settings
 from city.timestamps import format_time
 from tests.alerts.streets import FLOOD
 
+STORE_ASSET = "INSERT INTO asset (sector, name) VALUES ('environment', $1) ON CONFLICT DO NOTHING"
+STORE_SERIES = """
+INSERT INTO series (asset_id, metric, unit) SELECT id, $2, '' FROM asset WHERE name = $1 ON CONFLICT DO NOTHING
+"""
+STORE = """
+INSERT INTO reading (time, series_id, value)
+SELECT from_us($3), series.id, $4 FROM series JOIN asset ON asset.id = asset_id WHERE name = $1 AND metric = $2
+"""
+
 
 class City:
     """What a test does to the city and sees of its alerts."""
@@ -33,8 +42,8 @@ class City:
 
     async def send(
         self, asset: str, age_s: float = 0.0, partition: int | None = None, sector: str = "environment", **values: float
-    ) -> None:
-        """Publish one reading, `age_s` old, acknowledged."""
+    ) -> int:
+        """Publish one reading, `age_s` old, acknowledged; its time (µs)."""
         self._number += 1
         time_us = time.time_ns() // 1000 - round(age_s * 1e6)
         event = {
@@ -49,6 +58,14 @@ class City:
         await self.producer.publish(
             topic_for(sector), json.dumps(event).encode(), key=asset.encode(), partition=partition
         )
+        return time_us
+
+    async def stored(self, time_us: int, asset: str, **values: float) -> None:
+        """Store a reading, as ingest would."""
+        for metric, value in values.items():
+            await self.pool.execute(STORE_ASSET, asset)
+            await self.pool.execute(STORE_SERIES, asset, metric)
+            await self.pool.execute(STORE, asset, metric, time_us, value)
 
     async def history(self) -> list[tuple[str, str, str]]:
         """Kind, rule and group of every transition, in order of seq, which must have no gap."""

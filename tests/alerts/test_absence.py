@@ -1,6 +1,7 @@
 """What does not come: one sensor is absent, a feed is dead, and nobody who was not listened to is blamed."""
 
-from alerts.freeze import encode, freeze, thaw
+from alerts.freeze import freeze
+from alerts.frozen import encode, thaw
 from tests.alerts.depth import rule
 from tests.alerts.town import Engine, at, engine, tick, told, town
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from alerts.backtest import HEAD, PG_EPOCH_US, ROW, Backtest, StoredSeries, backtest
+from alerts.backtest import Backtest, StoredSeries, backtest
+from alerts.copyrows import HEAD, PG_EPOCH_US, ROW
 from alerts.rulefile import parse_rules
 from alerts.tally import Outcome, Tally
 from city.sectors import Catalogue
@@ -62,6 +63,7 @@ def test_the_figures_of_a_rule() -> None:
         flood_share=0,
         chattering_groups=1,
         older_than_a_day=0,
+        open_share=86_390 / 86_400,
     )
 
 
@@ -114,6 +116,41 @@ async def test_stored_readings_are_judged_as_they_would_have_been(stored: str) -
     assert seen[-1] == 360
     outcome = found["flooded"]
     assert (outcome.raised, outcome.open_at_end, outcome.median_s, outcome.most_at_once) == (3, 1, 600, 1)
+
+
+REPORTED = """
+rule: reported
+title: {vi: a, en: b}
+short: {vi: a, en: b}
+sector: environment
+reports: {category: flooding}
+per: zone
+raise: {warning: {repeats: {times: 3, within: 10m}}}
+"""
+
+
+async def test_reports_are_counted_as_they_were_first_made(stored: str) -> None:
+    """Three within ten minutes, twice; another zone and another category count for themselves; calm by time alone."""
+    insert = """
+INSERT INTO report (sector, source, subject, time, first_time, zone, category, severity, title, description, status)
+SELECT 'environment', 's', $1, at + interval '1 day', at, $3, $4, 'info', '', '', 'closed'
+  FROM (SELECT '2026-11-22T08:00:00+07'::timestamptz + $2 * interval '1 s') AS moment (at)
+"""
+    made = [("a", 0), ("b", 60), ("c", 120), ("d", 5000), ("e", 5300), ("f", 5599), ("g", 9000), ("h", 9100)]
+    catalogue = Catalogue.load(DEFAULT_CITY)
+    rules = [loaded.rule for loaded in parse_rules(REPORTED + "---" + FLOOD, catalogue)]
+    seen: list[int] = []
+    async with asyncpg.create_pool(stored, min_size=1, max_size=1) as pool:
+        for subject, second in made:
+            await pool.execute(insert, subject, second, "26740", "flooding")
+        await pool.execute(insert, "i", 9200, "26740", "smoke")
+        await pool.execute(insert, "j", 9200, "26743", "flooding")
+        since = round((await pool.fetchval("SELECT min(first_time) FROM report")).timestamp()) * US
+        found = await backtest(pool, catalogue, rules, since, since + 30 * 86_400 * US, lambda n, _: seen.append(n))
+    outcome = found["reported"]
+    assert (outcome.raised, outcome.open_at_end, outcome.groups, outcome.longest_s) == (2, 0, 1, 480)
+    assert found["flooded"].raised == 3
+    assert seen[-1] == 9
 
 
 def test_the_command_tells_it_beside_the_rule_in_force(

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alerts.engine import Arrival, Tick
-from alerts.freeze import encode, freeze, thaw
+from alerts.freeze import freeze
+from alerts.frozen import encode, thaw
 from alerts.rules import Over, Rule
 from alerts.transitions import Transition
 from alerts.window import Shape

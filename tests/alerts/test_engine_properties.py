@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from alerts.adoption import adopt, open_alerts
 from alerts.engine import Arrival, Engine, Tick
-from alerts.freeze import Freezing, encode, freeze, thaw
+from alerts.freeze import Freezing, freeze
+from alerts.frozen import encode, thaw
 from alerts.journal import Entry, Place, Position, Range, Step
 from alerts.replay import Piece, Replay
 from alerts.transitions import Transition

@@ -1,7 +1,8 @@
 """A dead feed, a wrong clock and too many series are each one system alert, and data that is merely old is none."""
 
 from alerts.engine import Arrival
-from alerts.freeze import encode, freeze, thaw
+from alerts.freeze import freeze
+from alerts.frozen import encode, thaw
 from city.events import Refusal
 from tests.alerts.town import ALL, START, US, at, engine, feed, tick, told, town
 

@@ -9,7 +9,8 @@ import pytest
 
 from alerts import recovery, snapshot, store
 from alerts.body import Change
-from alerts.freeze import encode, freeze
+from alerts.freeze import freeze
+from alerts.frozen import encode
 from alerts.journal import Entry, Fenced, Journal, Place, Step
 from alerts.lifecycle import IllegalAct
 from city.actor import Actor
@@ -159,7 +160,7 @@ async def test_a_journal_of_another_engine_is_not_replayed(city: City, monkeypat
         await city.owned()
         await city.send("F-0", flood_cm=20)
         await city.until(lambda seen: len(seen) == 1)
-    for module in ("engine", "freeze", "recovery", "runner"):
+    for module in ("engine", "freeze", "frozen", "recovery", "runner"):
         monkeypatch.setattr(f"alerts.{module}.ENGINE_VERSION", 999)
     await city.send("F-1", flood_cm=20)
     async with city.worker():

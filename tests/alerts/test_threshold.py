@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from alerts.adoption import adopt, open_alerts
-from alerts.freeze import encode, freeze, thaw
+from alerts.freeze import freeze
+from alerts.frozen import encode, thaw
 from tests.alerts.town import LOW, RAIN, TIDE, at, engine, feed, rules_of, tick, told, town
 
 

@@ -383,6 +383,8 @@ async def test_aborted_transactions_and_markers_are_no_record(
         await book.read_until(consumer, lambda: book.next.get(FIRST) == 33)
         assert book.no_record == 13
         assert await consumer.log.last_record_hash(FIRST, 32) == book.hashes[FIRST]
+        assert await consumer.log.record_time(FIRST, 10) == await consumer.log.record_time(FIRST, 22) is not None
+        assert await consumer.log.record_time(FIRST, 32) is None
         await asyncio.to_thread(producer.begin_transaction)
         producer.produce(TOPIC, b"open", key=b"k")
         await asyncio.to_thread(producer.flush, 10)

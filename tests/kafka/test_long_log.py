@@ -27,4 +27,8 @@ async def test_the_last_record_is_found_again_in_a_long_log(kafka_settings: Sett
             if kafka_settings.broker == "embedded":
                 whole = Record(offset, 1_700_000_000_000_000, b"%d" % offset, b"x" * 300, ())
                 assert found == record_hash(whole)
+            told = await log.record_time(TP, offset)
+            assert told is not None
+            assert told == 1_700_000_000_000_000 or kafka_settings.broker == "kafka"
         assert await log.last_record_hash(TP, RECORDS) is None
+        assert await log.record_time(TP, RECORDS) is None

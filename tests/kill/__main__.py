@@ -12,10 +12,11 @@ from pathlib import Path
 import asyncpg
 
 from tests.kill.city import City, Worker
+from tests.kill.depth import story, times_each
 from tests.kill.plan import KINDS, Plan, Strike, make
 from tests.kill.screen import Screen
 from tests.kill.sender import Sender
-from tests.kill.verdict import counted, judge
+from tests.kill.verdict import counted, expected_readings, expected_transitions, judge
 
 SETTLE_SECONDS = 180.0
 
@@ -48,6 +49,7 @@ class Run:
         self.chance = random.Random(plan.seed + 1)
         self.began = time.monotonic()
         self.struck = 0
+        self.story = story(plan)
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.began:7.1f} s  {text}", flush=True)
@@ -63,17 +65,21 @@ class Run:
             watching = group.create_task(screen.follow())
             keeping = group.create_task(self.keep())
             await self.ready()
+            steady = group.create_task(sender.steady())
             async with asyncio.TaskGroup() as flowing:
                 flowing.create_task(sender.mass())
                 flowing.create_task(sender.causes())
+                flowing.create_task(sender.depth(self.story))
                 flowing.create_task(self.strike())
+            settled = await self.settle(screen, sender)
+            steady.cancel()
             await sender.flush()
             self.say(f"all is sent: {sender.taken} records taken, {sender.failed} not")
-            settled = await self.settle(screen)
+            settled += await self.settle(screen, sender)
             self.say(f"settled after {settled:.1f} s; screen connected {screen.connections} times")
             watching.cancel()
             keeping.cancel()
-        checks = await judge(self.city, self.plan, sender, screen)
+        checks = await judge(self.city, self.plan, self.story, sender, screen)
         for check in checks:
             mark = "ok  " if check.holds else "FAIL"
             self.say(
@@ -138,17 +144,16 @@ class Run:
         self.city.kill(worker, arm=worker.armed)
         return f"{worker.name} killed"
 
-    async def settle(self, screen: Screen) -> float:
+    async def settle(self, screen: Screen, sender: Sender) -> float:
         """Wait until everything expected has arrived and the screen has the newest seq, or patience ends."""
         began = time.monotonic()
-        expected = (
-            self.plan.readings + self.plan.cause_readings,
-            self.plan.causes + self.plan.causes // 2,
-        )
+        transitions = (self.plan.causes + self.plan.causes // 2, expected_transitions(self.story))
+        readings = expected_readings(self.plan, self.story, sender)  # those of now, while the steady ones go on
         while time.monotonic() - began < SETTLE_SECONDS:
             paused = any(worker.paused_until for worker in self.city.workers)
             try:
-                if not paused and await counted(self.city.postgres.dsn()) == expected and await self.shown(screen):
+                stored, *told = await counted(self.city.postgres.dsn())
+                if not paused and stored >= readings and tuple(told) == transitions and await self.shown(screen):
                     break
             except (OSError, asyncpg.PostgresError):
                 pass
@@ -174,6 +179,7 @@ def main() -> int:
     plan = plan_of(options)
     print(
         f"kill test on {options.broker}: {plan.readings} readings, {plan.causes} alert causes, "
+        f"{times_each(plan)} of each other kind, "
         f"{len(plan.strikes)} strikes in {plan.seconds:.0f} s"
     )
     folder = options.keep or Path(tempfile.mkdtemp(prefix="citywatch-kill-"))

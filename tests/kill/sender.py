@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from tests.kill.depth import STEADY, STEADY_EVERY_S, Step, Story
 from tests.kill.plan import ASSETS, RESENT_EVERY, Plan, cause_steps
 
 LOCATION = [106.7009, 10.7769]
@@ -31,6 +32,7 @@ class Sender:
         self.sent = 0
         self.taken = 0
         self.failed = 0
+        self.steady_sent = 0
 
     async def mass(self) -> None:
         """The mass of readings, evenly over 90 % of the run; every time is unique, so every reading is distinct."""
@@ -52,6 +54,25 @@ class Sender:
             await asyncio.sleep(max(0.0, began + at - time.monotonic()))
             self._send(sector, asset, {metric: value})
 
+    async def depth(self, story: Story) -> None:
+        """The causes of every other kind of condition, each record at its second."""
+        began = time.monotonic()
+        for step in story.steps:
+            await asyncio.sleep(max(0.0, began + step.at - time.monotonic()))
+            if step.measurements:
+                self._send(step.sector, step.subject, dict(step.measurements), point=step.point)
+            else:
+                self._report(step)
+
+    async def steady(self) -> None:
+        """Sensors that report until the end is judged, so that their absence would be a lie."""
+        while True:
+            for number in range(STEADY):
+                self._send("environment", f"DEEP-STEADY-{number}", {"noise_db": 50 + number})
+                self.steady_sent += 1
+            self._producer.poll(0)
+            await asyncio.sleep(STEADY_EVERY_S)
+
     def _record(self, number: int) -> None:
         asset = f"VDS-{number % ASSETS:05d}"
         self._send(
@@ -61,21 +82,43 @@ class Sender:
             number % RESENT_EVERY == 0,
         )
 
-    def _send(self, sector: str, asset: str, measurements: dict[str, float], twice: bool = False) -> None:
+    def _send(
+        self,
+        sector: str,
+        asset: str,
+        measurements: dict[str, float],
+        twice: bool = False,
+        point: tuple[float, float] | None = None,
+    ) -> None:
+        data = {"location": list(point or LOCATION), "measurements": measurements}
+        self._publish(sector, "reading", asset, data, twice)
+
+    def _report(self, step: Step) -> None:
+        data = {
+            "category": "congestion",
+            "severity": "warning",
+            "title": "Kẹt xe",
+            "description": "",
+            "status": "open",
+            "location": list(step.point or LOCATION),
+        }
+        self._publish(step.sector, "report", step.subject, data)
+
+    def _publish(self, sector: str, kind: str, subject: str, data: dict[str, object], twice: bool = False) -> None:
         event = {
             "specversion": "1.0",
-            "id": f"{asset}-{self.sent}",
+            "id": f"{subject}-{self.sent}",
             "source": "//kill.example/sender",
-            "type": f"city.{sector}.reading.v1",
-            "subject": asset,
+            "type": f"city.{sector}.{kind}.v1",
+            "subject": subject,
             "time": self._now(),
-            "data": {"location": LOCATION, "measurements": measurements},
+            "data": data,
         }
         value = json.dumps(event).encode()
         for _ in range(2 if twice else 1):
             while True:
                 try:
-                    self._producer.produce(f"city.{sector}.events", value, key=asset.encode(), on_delivery=self._done)
+                    self._producer.produce(f"city.{sector}.events", value, key=subject.encode(), on_delivery=self._done)
                     break
                 except BufferError:
                     self._producer.poll(0.05)

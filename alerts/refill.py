@@ -1,0 +1,179 @@
+"""What rules remember, filled from stored readings where an engine begins without its state: windows, the last while of
+a change, entries, who stands where. Timers are not: an alert that is open comes from the alert table, and every `for`
+begins anew.
+
+A reading that the log may yet bring is not counted ahead of it: it waits in its group until the log has passed it, so
+that it counts once, and is judged if it is there.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from alerts.absence import AbsenceRule
+from alerts.conditions import Absent, ChangedBy, Condition, Frozen, Repeats
+from alerts.copyrows import CopyRows
+from alerts.engine import Engine
+from alerts.grouprule import GroupRule
+from alerts.groups import stored_as
+from alerts.rules import Over, Rule
+from alerts.series import Asset
+from city.database import Connection
+from city.events import Reading
+
+MOST_READINGS: Final = 500_000
+"""Read at most so many of a metric, a second's work; a window that they don't fill is not whole yet, and says so."""
+
+SERIES: Final = """
+SELECT series.id, asset.name, asset.zone, asset.lon, asset.lat, all_of.metrics
+  FROM series JOIN asset ON asset.id = series.asset_id,
+       LATERAL (SELECT array_agg(metric ORDER BY id) AS metrics FROM series WHERE asset_id = asset.id) AS all_of
+ WHERE asset.sector = $1 AND series.metric = $2 ORDER BY series.id
+"""
+READINGS: Final = """
+SELECT time, series_id, value
+  FROM (SELECT time, series_id, value FROM reading
+         WHERE series_id = ANY ($1) AND time >= from_us($2) AND time < from_us($3)
+         ORDER BY time DESC LIMIT $4) AS newest
+ ORDER BY time, series_id
+"""
+
+
+class StoredSeries(msgspec.Struct, frozen=True):
+    """A series, with its asset: where it was last, and all that it has ever measured, in the order met."""
+
+    id: int
+    asset: str
+    zone: str | None
+    lon: float | None
+    lat: float | None
+    metrics: list[str]
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """What the log still has to bring, as record times (µs): of the first such record of the partition that is furthest
+    behind, and of the one that is furthest on; now, where a partition has none."""
+
+    first: int
+    last: int
+
+
+async def refill(pool: asyncpg.Pool, engine: Engine, unread: Unread) -> int:
+    """Fill what the engine's rules remember, as of where reading goes on; how many readings were read.
+
+    The engine's groups must be new. Raises what the database raises.
+    """
+    readings = 0
+    async with pool.acquire() as connection:
+        for metric, lookback in sorted(lookbacks(engine.groups.rules.values()).items()):
+            readings += await _refill_metric(connection, engine, metric, lookback, unread)
+    return readings
+
+
+async def _refill_metric(connection: Connection, engine: Engine, metric: str, lookback: int, unread: Unread) -> int:
+    plan = engine.roster.plan(metric)
+    found = {row["id"]: StoredSeries(*row) for row in await connection.fetch(SERIES, engine.sector, metric)}
+    if not found:
+        return 0
+    judged_until = unread.first - plan.max_age_us
+    """The log brings nothing older that could raise."""
+    filling = Filling(engine, metric, judged_until, found)
+    since = judged_until - min(lookback, MOST_READINGS * plan.cadence_us // len(found))
+    rows = CopyRows()
+
+    async def take(data: bytes) -> None:
+        filling.take(*rows.take(data))
+        await asyncio.sleep(0)
+
+    arguments = (list(found), since, unread.last, MOST_READINGS)
+    await connection.copy_from_query(READINGS, *arguments, output=take, format="binary", timeout=None)
+    filling.finish()
+    return filling.readings
+
+
+class Filling:
+    """One metric's stored readings on their way into the groups; those up to `judged_until` were judged, or can't raise
+    any more. `series` are by number."""
+
+    def __init__(self, engine: Engine, metric: str, judged_until: int, series: dict[int, StoredSeries]) -> None:
+        self.readings = 0
+        self._engine = engine
+        self._metric = metric
+        self._judged_until = judged_until
+        self._series = series
+        self._assets: dict[int, Asset | None] = {}
+        self._newest: dict[int, int] = {}
+
+    def take(self, times: list[int], numbers: list[int], values: list[float]) -> None:
+        """Recall readings, in order of time."""
+        self.readings += len(times)
+        groups, metric = self._engine.groups, self._metric
+        for time, number, value in zip(times, numbers, values, strict=True):
+            asset = self._assets[number] if number in self._assets else self._meet(number, time)
+            if asset is None:
+                continue
+            judged = time <= max(self._judged_until, (asset.taken or {}).get(metric, 0))
+            if judged:
+                self._newest[number] = time
+            for rule, group in groups.members(asset, metric):
+                if isinstance(rule, AbsenceRule):
+                    group.heard = max(group.heard, time)
+                elif judged:
+                    rule.recall(group, asset.name, metric, time, value)
+                    if group.buffer is not None:
+                        group.buffer.frontier = time + 1
+                elif not rule.waits:
+                    group.stored = group.stored or {}
+                    group.stored.setdefault(stored_as(asset.name, metric), []).append((time, value))
+
+    def finish(self) -> None:
+        """What was recalled counts no more when the log brings it."""
+        for number, time in self._newest.items():
+            asset = self._assets[number]
+            if asset is not None:
+                asset.taken = (asset.taken or {}) | {self._metric: max((asset.taken or {}).get(self._metric, 0), time)}
+
+    def _meet(self, number: int, time: int) -> Asset | None:
+        """The asset of a series, with all its series, made known if it is not; None: the sector is full."""
+        roster, one = self._engine.roster, self._series[number]
+        asset = roster.assets.get(one.asset)
+        if asset is None and not roster.full:
+            point = (one.lon, one.lat) if one.lon is not None and one.lat is not None else None
+            asset = roster.meet(Reading(self._engine.sector, one.asset, time, {}, one.zone, False, point))
+        if asset is not None:
+            for metric in one.metrics:
+                if metric in roster.sector.metrics and metric not in asset.series and not roster.full:
+                    roster.admit(asset, metric)
+        known = asset if asset is not None and self._metric in asset.series else None
+        self._assets[number] = known
+        return known
+
+
+def lookbacks(rules: Iterable[GroupRule]) -> dict[str, int]:
+    """By metric, how far back (µs) what some rule remembers of it reaches."""
+    found: dict[str, int] = {}
+    for watching in rules:
+        plans = {metric: watching.plans[metric] for metric in watching.rule.metrics}
+        for metric, plan in plans.items():
+            back = reach_us(watching.rule) + plan.gap_us + 2 * plan.cadence_us
+            found[metric] = max(found.get(metric, 0), back)
+    return found
+
+
+def reach_us(rule: Rule) -> int:
+    """How far back the rule looks from a reading, but for where things stand now."""
+    asked = [rule.asked(level) for level in rule.levels]
+    asked += [rule.clear.condition] if rule.clear is not None and rule.clear.condition is not None else []
+    window = rule.measure.window_us if isinstance(rule.measure, Over) else 0
+    return window + max(map(_reach_us, asked))
+
+
+def _reach_us(condition: Condition) -> int:
+    if isinstance(condition, ChangedBy | Repeats):
+        return condition.within_us
+    if isinstance(condition, Frozen):
+        return condition.for_us
+    return 2 * condition.after_us if isinstance(condition, Absent) else 0
