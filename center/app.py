@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from center import asyncapi, errors, frontend, openapi
 from center.api import (
     accounts,
+    alert_acts,
     alerts,
     assets,
     audit,
@@ -49,6 +50,7 @@ ROUTERS: Final = (
     readings.router,
     reports.router,
     alerts.router,
+    alert_acts.router,
     events.router,
     ledger.router,
     dead_letters.router,

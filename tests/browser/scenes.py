@@ -147,6 +147,7 @@ class Scene:
         return {
             "id": str(uuid.uuid4()),
             "rule": "rule-" + title.casefold().replace(" ", "-"),
+            "seq": self.seq + 1,
             "rule_version": 1,
             "group": asset or zone,
             "sector": sector,
@@ -169,6 +170,10 @@ class Scene:
             "acknowledged_at": stamp(age_s / 2) if acknowledged else None,
             "acknowledged_by": owner if acknowledged else None,
             "owner": owner,
+            "accepted_at": stamp(age_s / 2) if owner and acknowledged else None,
+            "silenced": [],
+            "comments": 0,
+            "hidden": None,
             "last_data_at": stamp(1),
             "consequence": both("Ngập các tuyến ven kênh trong 30 phút", "Canal roads flood within 30 minutes"),
             "response": [

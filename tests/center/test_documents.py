@@ -111,6 +111,9 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
     await db.execute(READING, now_us(), series, 30.0)
     await db.execute(REPORT, "r-1", "26740")
     await raise_alert(db, 1, zone="26740", zone_name={"vi": "a", "en": "b"}, location=[106.7, 10.7])
+    said = {"position": "desk 1"}
+    acted = await http.post("/api/v1/alerts/00000000-0000-0000-0000-000000000001/silence", json=said)
+    assert acted.status_code == 200, acted.text
     await send(http, event())
     await send(http, event(subject=""))
     letter = (await http.get("/api/v1/dead-letters")).json()["dead_letters"][0]["id"]
@@ -126,6 +129,7 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
         "/api/v1/alerts": "/api/v1/alerts?severity=critical&state=all",
         "/api/v1/alerts/{alert_id}": f"/api/v1/alerts/{alert}",
         "/api/v1/alerts/{alert_id}/history": f"/api/v1/alerts/{alert}/history",
+        "/api/v1/alerts/{alert_id}/assignees": f"/api/v1/alerts/{alert}/assignees",
         "/api/v1/ledger": "/api/v1/ledger",
         "/api/v1/dead-letters": "/api/v1/dead-letters?source=http&waiting=true",
         "/api/v1/dead-letters/{letter_id}": f"/api/v1/dead-letters/{letter}",

@@ -181,12 +181,18 @@ async def test_every_scoped_thing_for_everybody(guarded: Running, people: People
         for somebody in await everybody(people, db):
             for number, (sector, zone) in enumerate(places, start=1):
                 path = f"/api/v1/alerts/{uuid.UUID(int=number)}"
-                for method, url, name in (
-                    ("GET", path, "alerts.read"),
-                    ("GET", f"{path}/history", "alerts.read"),
-                    ("POST", f"{path}/acknowledge", "alerts.act"),
+                for method, url, name, body in (
+                    ("GET", path, "alerts.read", None),
+                    ("GET", f"{path}/history", "alerts.read", None),
+                    ("GET", f"{path}/assignees", "alerts.assign", None),
+                    ("POST", f"{path}/silence", "alerts.act", {"position": "desk 1"}),
+                    ("POST", f"{path}/acknowledge", "alerts.act", None),
+                    ("POST", f"{path}/accept", "alerts.act", {"seq": 1}),
+                    ("POST", f"{path}/release", "alerts.act", {"seq": 1}),
+                    ("POST", f"{path}/assign", "alerts.assign", {"seq": 1, "to": "nobody"}),
+                    ("POST", f"{path}/comment", "alerts.act", {"text": "seen from here"}),
                 ):
-                    answer = await http.request(method, url, headers=await somebody.headers())
+                    answer = await http.request(method, url, headers=await somebody.headers(), json=body)
                     where = f"{somebody.name}: {method} {url} of {sector} in {zone}: {answer.status_code} {answer.text}"
                     expected = denial(somebody.principal, name)
                     if expected is not None:

@@ -1,8 +1,10 @@
 import * as access from './accessMessages';
+import * as acts from './actMessages';
 
 /** Every word the page itself says, in both languages. Texts that come from center carry their own translations. */
 const vi = {
   ...access.vi,
+  ...acts.vi,
   live: 'Trực tiếp',
   connecting: 'Đang nối',
   lost: 'MẤT KẾT NỐI',
@@ -70,18 +72,13 @@ const vi = {
   team: 'Nhóm',
   wall: 'Màn hình lớn',
   selectAlert: 'Chọn một báo động.',
-  kind_raised: 'Bắt đầu',
-  kind_escalated: 'Tăng mức',
-  kind_eased: 'Giảm mức',
-  kind_cleared: 'Đã hết',
-  kind_superseded: 'Báo động lại',
-  kind_acknowledged: 'Đã thấy',
 } as const;
 
 export type MessageKey = keyof typeof vi;
 
 const en: Record<MessageKey, string> = {
   ...access.en,
+  ...acts.en,
   live: 'Live',
   connecting: 'Connecting',
   lost: 'CONNECTION LOST',
@@ -149,12 +146,6 @@ const en: Record<MessageKey, string> = {
   team: 'Team',
   wall: 'Wall',
   selectAlert: 'Select an alert.',
-  kind_raised: 'Raised',
-  kind_escalated: 'Escalated',
-  kind_eased: 'Eased',
-  kind_cleared: 'Cleared',
-  kind_superseded: 'Raised anew',
-  kind_acknowledged: 'Acknowledged',
 };
 
 export type Language = 'vi' | 'en';
