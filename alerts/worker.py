@@ -12,6 +12,9 @@ import asyncpg
 import structlog
 
 from alerts import rulebook
+from alerts.alarms import HealthGauges
+from alerts.grouping import Incidents
+from alerts.hiding import Hiding
 from alerts.journal import Fenced
 from alerts.losses import Losses
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
@@ -68,13 +71,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
         watching = Losses(pool, decoder.catalogue, decoder.zones, owner).lead(SystemClock())
         losses = tasks.create_task(watching, name="alert-losses")
+        hiding = tasks.create_task(Hiding(pool, owner).lead(SystemClock()), name="alert-hiding")
+        following = Incidents(pool, decoder.catalogue, decoder.zones, owner).lead(SystemClock())
+        incidents = tasks.create_task(following, name="alert-incidents")
+        health = tasks.create_task(HealthGauges(pool, owner).lead(SystemClock()), name="alarm-health")
         working = tasks.create_task(
             Worker(settings, pool, decoder, owner, SystemClock()).run(stop), name="alert-worker"
         )
         stopping = tasks.create_task(stop.wait(), name="stop")
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait({working}, timeout=DRAIN_S)  # what waits for a database that is away is given up: it repeats
-        for task in (working, stopping, relay, losses):
+        for task in (working, stopping, relay, losses, hiding, incidents, health):
             task.cancel()
 
 
@@ -280,7 +287,7 @@ async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | 
     attempt = 0
     while not stop.is_set():
         try:
-            return await open_pool(settings, application="citywatch-alerts", max_size=6, command_timeout_s=20)
+            return await open_pool(settings, application="citywatch-alerts", max_size=10, command_timeout_s=20)
         except STORE_ERRORS as error:
             if not passes(error):
                 raise

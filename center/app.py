@@ -12,6 +12,7 @@ from starlette.websockets import WebSocket
 from center import asyncapi, errors, frontend, openapi
 from center.api import (
     accounts,
+    alarm_health,
     alert_acts,
     alerts,
     assets,
@@ -20,8 +21,10 @@ from center.api import (
     devices,
     events,
     health,
+    incidents,
     keys,
     ledger,
+    maintenance,
     oidc,
     readings,
     reports,
@@ -29,6 +32,8 @@ from center.api import (
     sectors,
     series,
     session,
+    shelves,
+    stage,
     zones,
 )
 from center.bodies import BodyLimit
@@ -51,6 +56,11 @@ ROUTERS: Final = (
     reports.router,
     alerts.router,
     alert_acts.router,
+    shelves.router,
+    maintenance.router,
+    incidents.router,
+    alarm_health.router,
+    stage.router,
     events.router,
     ledger.router,
     dead_letters.router,

@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import asyncpg
@@ -43,6 +44,9 @@ PATH_VALUES = {
     "device_id": str(uuid.UUID(int=99)),
     "key_id": "0123456789ab",
     "letter_id": "99",
+    "shelf_id": str(uuid.UUID(int=99)),
+    "incident_id": str(uuid.UUID(int=99)),
+    "window_id": str(uuid.UUID(int=99)),
     "path": "favicon.ico",
 }
 
@@ -174,6 +178,7 @@ async def test_every_route_for_everybody(guarded: Running, people: People, db: a
 
 
 async def test_every_scoped_thing_for_everybody(guarded: Running, people: People, db: asyncpg.Connection) -> None:
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     places = list(itertools.product(("traffic", "health"), (ZONE, ELSEWHERE, None)))
     for number, (sector, zone) in enumerate(places, start=1):
         await raise_alert(db, number, sector=sector, zone=zone)
@@ -191,6 +196,13 @@ async def test_every_scoped_thing_for_everybody(guarded: Running, people: People
                     ("POST", f"{path}/release", "alerts.act", {"seq": 1}),
                     ("POST", f"{path}/assign", "alerts.assign", {"seq": 1, "to": "nobody"}),
                     ("POST", f"{path}/comment", "alerts.act", {"text": "seen from here"}),
+                    (
+                        "POST",
+                        f"{path}/shelve",
+                        "alerts.shelve",
+                        {"seq": 1, "until": soon, "why": "x"},
+                    ),
+                    ("POST", f"{path}/out-of-service", "alerts.withhold", {"seq": 1, "why": "x"}),
                 ):
                     answer = await http.request(method, url, headers=await somebody.headers(), json=body)
                     where = f"{somebody.name}: {method} {url} of {sector} in {zone}: {answer.status_code} {answer.text}"

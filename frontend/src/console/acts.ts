@@ -15,6 +15,9 @@ export interface Acts {
   release: boolean;
   assign: boolean;
   comment: boolean;
+  shelve: boolean;
+  /** For longer than eight hours, and out of service. */
+  withhold: boolean;
 }
 
 /** The acts that center would take from them now; it decides again, and says why not. */
@@ -30,5 +33,7 @@ export function actsOn(alert: Alert, hand: Hand): Acts {
     release: may && lasting && alert.owner !== null && (chief || alert.owner === hand.principal?.name),
     assign: chief && lasting,
     comment: may,
+    shelve: may && (lasting || alert.state === 'returned_unacknowledged'),
+    withhold: chief,
   };
 }

@@ -124,7 +124,22 @@ export interface CityReport {
   time: string;
 }
 
+/** What probably has one cause, as center groups it; some of its alerts may be over. */
+export interface CityIncident {
+  id: string;
+  first_out: string;
+  sectors: string[];
+  zones: string[];
+  opened_at: string;
+  alerts: string[];
+  reports: number;
+}
+
 export interface CityState {
+  /** Oldest first. */
+  incidents: CityIncident[];
+  /** A flood of alarms that lasts. */
+  flood: { since: string } | null;
   city: { name: Bilingual; timezone: string };
   stage: { level: number; name: Bilingual; since: string | null };
   sectors: SectorState[];

@@ -1,10 +1,12 @@
 import * as access from './accessMessages';
 import * as acts from './actMessages';
+import * as operation from './operationMessages';
 
 /** Every word the page itself says, in both languages. Texts that come from center carry their own translations. */
 const vi = {
   ...access.vi,
   ...acts.vi,
+  ...operation.vi,
   live: 'Trực tiếp',
   connecting: 'Đang nối',
   lost: 'MẤT KẾT NỐI',
@@ -79,6 +81,7 @@ export type MessageKey = keyof typeof vi;
 const en: Record<MessageKey, string> = {
   ...access.en,
   ...acts.en,
+  ...operation.en,
   live: 'Live',
   connecting: 'Connecting',
   lost: 'CONNECTION LOST',
