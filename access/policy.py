@@ -60,6 +60,8 @@ _DECLARED: Final = (
     Permission("alerts.shelve", "shelve alerts for at most eight hours, end a shelf", Role.operator, True),
     Permission("alerts.withhold", "shelve for longer, take out of service and back", Role.supervisor, True),
     Permission("maintenance.manage", "announce, preview and end maintenance windows", Role.supervisor, True),
+    Permission("log.read", "the log of the room: shifts, notes, the handover", Role.viewer, True),
+    Permission("log.write", "sign on and off, write notes and take them down", Role.operator, True),
     Permission("stage.set", "set the operating stage", Role.supervisor, whole=True),
     Permission("events.publish", "publish events", Role.admin, True, grant="publish"),
     Permission("ledger.read", "the ledger", Role.viewer),

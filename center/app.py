@@ -33,6 +33,7 @@ from center.api import (
     series,
     session,
     shelves,
+    shiftlog,
     stage,
     zones,
 )
@@ -61,6 +62,7 @@ ROUTERS: Final = (
     incidents.router,
     alarm_health.router,
     stage.router,
+    shiftlog.router,
     events.router,
     ledger.router,
     dead_letters.router,

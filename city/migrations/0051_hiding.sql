@@ -140,12 +140,13 @@ BEGIN
     RETURN moved;
 END $$;
 
--- As it was, and hidden from the start if something hides it.
+-- As it was, and hidden from the start if something hides it; what could is looked for first, as there is seldom any.
 CREATE OR REPLACE FUNCTION alert_raise(p_event timestamptz, p_body jsonb) RETURNS bigint
     LANGUAGE plpgsql AS $$
 DECLARE
     fresh alert;
-    hides record;
+    hiding text;
+    hidden jsonb;
     next_seq bigint;
     moment timestamptz;
     older uuid;
@@ -163,18 +164,23 @@ BEGIN
     LOOP
         PERFORM alert_move(older, 'superseded', p_event, NULL, '{}');
     END LOOP;
-    SELECT * INTO hides FROM hiding_of((p_body ->> 'id')::uuid, p_body ->> 'sector', p_body ->> 'rule',
-                                       p_body ->> 'group', p_body ->> 'zone', p_body ->> 'asset');
-    first_state := alert_next_state('normal', 'raised', p_body ->> 'severity', NULL, hides.state);
+    IF EXISTS (SELECT FROM shelf WHERE ended_at IS NULL AND rule = p_body ->> 'rule')
+       OR EXISTS (SELECT FROM maintenance WHERE ended_at IS NULL AND until > clock_timestamp())
+    THEN
+        SELECT * INTO hiding, hidden
+          FROM hiding_of((p_body ->> 'id')::uuid, p_body ->> 'sector', p_body ->> 'rule',
+                         p_body ->> 'group', p_body ->> 'zone', p_body ->> 'asset');
+    END IF;
+    first_state := alert_next_state('normal', 'raised', p_body ->> 'severity', NULL, hiding);
     UPDATE alert_sequence SET seq = alert_sequence.seq + 1 RETURNING seq INTO next_seq;
     moment := clock_timestamp();
     INSERT INTO alert (id, rule, rule_version, group_key, sector, asset, zone, severity, state, beneath, body,
                        raised_at, updated_at, seq)
     VALUES ((p_body ->> 'id')::uuid, p_body ->> 'rule', (p_body ->> 'rule_version')::int, p_body ->> 'group',
             p_body ->> 'sector', p_body ->> 'asset', p_body ->> 'zone', p_body ->> 'severity', first_state,
-            CASE WHEN hides.state IS NOT NULL THEN 'unacknowledged' END,
+            CASE WHEN hiding IS NOT NULL THEN 'unacknowledged' END,
             alert_untouched() || p_body || jsonb_build_object(
-                'state', first_state, 'updated_at', rfc3339(moment), 'seq', next_seq, 'hidden', hides.hidden),
+                'state', first_state, 'updated_at', rfc3339(moment), 'seq', next_seq, 'hidden', hidden),
             (p_body ->> 'raised_at')::timestamptz, moment, next_seq)
     RETURNING * INTO fresh;
     RETURN alert_record(fresh, 'raised', p_event, NULL, NULL);

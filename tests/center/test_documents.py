@@ -126,6 +126,9 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
     assert await grouping._lease.acquire()
     await grouping.step()
     incident = (await http.get("/api/v1/incidents")).json()["incidents"][0]["id"]
+    assert (await http.post("/api/v1/shifts", json={"position": "desk 1"})).status_code == 201
+    noted = await http.post("/api/v1/notes", json={"about": "incident", "object": incident, "text": "xem lại"})
+    assert noted.status_code == 201, noted.text
     said = {"position": "desk 1"}
     acted = await http.post("/api/v1/alerts/00000000-0000-0000-0000-000000000001/silence", json=said)
     assert acted.status_code == 200, acted.text
@@ -156,6 +159,9 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
         "/api/v1/incidents/{incident_id}": f"/api/v1/incidents/{incident}",
         "/api/v1/incidents/{incident_id}/timeline": f"/api/v1/incidents/{incident}/timeline",
         "/api/v1/floods": "/api/v1/floods",
+        "/api/v1/shifts": "/api/v1/shifts",
+        "/api/v1/notes": "/api/v1/notes?pinned=true",
+        "/api/v1/handover": "/api/v1/handover",
         "/api/v1/alarm-health": "/api/v1/alarm-health?by=rule&positions=2",
         "/api/v1/stage": "/api/v1/stage",
         "/api/v1/ledger": "/api/v1/ledger",

@@ -45,6 +45,8 @@ PATH_VALUES = {
     "key_id": "0123456789ab",
     "letter_id": "99",
     "shelf_id": str(uuid.UUID(int=99)),
+    "shift_id": str(uuid.UUID(int=99)),
+    "note_id": "99",
     "incident_id": str(uuid.UUID(int=99)),
     "window_id": str(uuid.UUID(int=99)),
     "path": "favicon.ico",

@@ -7,6 +7,7 @@ export interface Page {
 }
 
 export const PAGES: readonly Page[] = [
+  { path: '/console/operation/shift', title: 'handover' },
   { path: '/console/operation/hidden', title: 'hiddenAlerts' },
   { path: '/console/operation/stage', title: 'stage' },
   { path: '/console/operation/health', title: 'alarmHealth' },
