@@ -1,7 +1,7 @@
 """Screens: paired by a code that an operator confirms, or by a link; read-only, for 400 days, until revoked.
 
-A wall begins a pairing, shows the code and asks from time to time; a person who may pair types the code in the console;
-the wall's next question fetches its token. A link does the same without a person, as often as it was made for.
+A link pairs the screen that opens it, as often as it was made for; the code is access/pairing.py's. A browser is one
+screen: when it comes with a link again it keeps its place, under the new name and with a new token.
 """
 
 import uuid
@@ -21,24 +21,17 @@ from city.actor import Actor
 from city.database import load_sql
 from city.timestamps import from_datetime
 
-PAIRING: Final = timedelta(minutes=10)
 LASTS: Final = timedelta(days=400)
-MOST_PAIRINGS: Final = 1_000
-MOST_OF_ADDRESS: Final = 20
-"""Walls that may wait at the same time, in all and behind one address."""
-
-FORGET: Final = "DELETE FROM pairing WHERE expires_at < now()"
-WAITING: Final = "SELECT count(*) AS all, count(*) FILTER (WHERE address = $1) AS of_address FROM pairing"
-BEGIN: Final = "INSERT INTO pairing (code, secret_hash, address, expires_at) VALUES ($1, $2, $3, now() + $4)"
-FIND: Final = "SELECT code, address FROM pairing WHERE code = $1 AND device IS NULL AND expires_at > now() FOR UPDATE"
-CONFIRM: Final = """UPDATE pairing SET device = $2, expires_at = greatest(expires_at, now() + interval '1 minute')
-    WHERE code = $1"""
-POLL: Final = "SELECT device FROM pairing WHERE secret_hash = $1 AND expires_at > now()"
-TAKE: Final = "DELETE FROM pairing WHERE secret_hash = $1 AND device = $2 RETURNING device"
+REMEMBERED: Final = timedelta(days=30)
+"""How long a screen whose access has ended stays in the list; the audit trail keeps it for ever."""
 COLUMNS: Final = "id, name, sectors, zones, paired_at, paired_by, expires_at, revoked_at, seen_at, address"
 CREATE: Final = f"""INSERT INTO device (name, hash, sectors, zones, paired_by, expires_at, address)
     VALUES ($1, $2, $3, $4, $5, now() + $6, $7) RETURNING {COLUMNS}"""
-GIVE: Final = "UPDATE device SET hash = $2 WHERE id = $1"
+RENEW: Final = f"""UPDATE device SET name = $2, hash = $3, sectors = $4, zones = $5, paired_by = $6, paired_at = now(),
+    expires_at = now() + $7, address = $8 WHERE id = $1 RETURNING {COLUMNS}"""
+HELD: Final = f"""SELECT {COLUMNS} FROM device
+    WHERE hash = $1 AND revoked_at IS NULL AND expires_at > now() FOR UPDATE"""
+FORGET: Final = "DELETE FROM device WHERE least(revoked_at, expires_at) < now() - $1::interval"
 LIST: Final = f"SELECT {COLUMNS} FROM device ORDER BY revoked_at NULLS FIRST, name, paired_at"
 REVOKE: Final = f"UPDATE device SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL RETURNING {COLUMNS}"
 RESOLVE: Final = load_sql("access", "sql/resolve_device.sql")
@@ -83,67 +76,6 @@ class Link(msgspec.Struct, frozen=True):
     expires_at: str
 
 
-class Pairing(msgspec.Struct, frozen=True):
-    """What a wall shows (`code`) and what it asks with (`secret`)."""
-
-    code: str
-    secret: str
-    expires_in_s: int
-
-
-async def begin(pool: asyncpg.Pool, address: str | None) -> Pairing:
-    """A pairing that waits for a person for ten minutes. Raises DeviceError: too_many_pairings."""
-    await pool.execute(FORGET)
-    waiting = await pool.fetchrow(WAITING, address)
-    assert waiting is not None
-    if waiting["all"] >= MOST_PAIRINGS or waiting["of_address"] >= MOST_OF_ADDRESS:
-        raise DeviceError("too_many_pairings", "Too many screens wait to be paired; try again in some minutes.")
-    pairing = Pairing(secrets.code(), secrets.token(), int(PAIRING.total_seconds()))
-    await pool.execute(BEGIN, pairing.code, secrets.kept(pairing.secret), address, PAIRING)
-    return pairing
-
-
-async def confirm(
-    pool: asyncpg.Pool,
-    by: Principal,
-    address: str | None,
-    code: str,
-    name: str,
-    sectors: Collection[str] = (),
-    zones: Collection[str] = (),
-) -> Device:
-    """A person vouches for the screen that shows this code; it sees no more than that person.
-
-    Raises AccessError: unknown_code, bad_name, out_of_scope.
-    """
-    name, sees, where = tidy(name), *_within(by, sectors, zones)
-    typed = secrets.typed_code(code)
-    async with pool.acquire() as connection, connection.transaction():
-        waiting = await connection.fetchrow(FIND, typed) if typed is not None else None
-        if waiting is None:
-            raise DeviceError("unknown_code", "No screen shows this code now; codes last ten minutes.")
-        row = await connection.fetchrow(CREATE, name, None, sees, where, by.name, LASTS, waiting["address"])
-        assert row is not None
-        device = _device(row)
-        await connection.execute(CONFIRM, typed, row["id"])
-        await audit.append(connection, Actor.of(by, address), "device.pair", f"device {device.id}", None, device)
-    return device
-
-
-async def poll(pool: asyncpg.Pool, secret: str) -> str | None:
-    """The wall's token, once it was confirmed, once; None while it waits. Raises DeviceError: pairing_over."""
-    hashed = secrets.kept(secret)
-    row = await pool.fetchrow(POLL, hashed)
-    if row is not None and row["device"] is None:
-        return None
-    async with changing(pool) as connection:
-        if row is None or await connection.fetchval(TAKE, hashed, row["device"]) is None:
-            raise DeviceError("pairing_over", "This pairing is over; begin another.")
-        token = secrets.token()
-        await connection.execute(GIVE, row["device"], secrets.kept(token))
-    return token
-
-
 async def link(
     pool: asyncpg.Pool,
     by: Principal,
@@ -159,7 +91,7 @@ async def link(
 
     Raises AccessError: bad_name, out_of_scope.
     """
-    name, sees, where = tidy(name), *_within(by, sectors, zones)
+    name, sees, where = tidy(name), *within(by, sectors, zones)
     secret = secrets.token()
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(FORGET_LINKS)
@@ -185,33 +117,39 @@ async def links(pool: asyncpg.Pool) -> list[Link]:
     ]
 
 
-async def claim(pool: asyncpg.Pool, secret: str, address: str | None) -> str:
-    """A token for the screen that came with a link. Raises DeviceError: link_over."""
+async def claim(pool: asyncpg.Pool, secret: str, address: str | None, present: str | None = None) -> str:
+    """A token for the screen that came with a link; `present` is the one that its browser has had so far, which ends.
+
+    Raises DeviceError: link_over.
+    """
     token = secrets.token()
-    async with pool.acquire() as connection, connection.transaction():
+    async with changing(pool) as connection:
         used = await connection.fetchrow(USE, secrets.kept(secret))
         if used is None:
             raise DeviceError("link_over", "This link was used up, has run out, or never was; ask for another.")
-        row = await connection.fetchrow(
-            CREATE,
-            used["name"],
-            secrets.kept(token),
-            used["sectors"],
-            used["zones"],
-            used["made_by"],
-            LASTS,
-            address,
-        )
+        row = await connection.fetchrow(HELD, secrets.kept(present)) if present is not None else None
+        before = None if row is None else device_of(row)
+        given = (used["name"], secrets.kept(token), used["sectors"], used["zones"], used["made_by"], LASTS, address)
+        if row is None:
+            row = await connection.fetchrow(CREATE, *given)
+        else:
+            row = await connection.fetchrow(RENEW, row["id"], *given)
         assert row is not None
-        device = _device(row)
+        device = device_of(row)
         actor = Actor("device", device.id, device.name, address)
-        await audit.append(connection, actor, "device.claim", f"device {device.id}", None, device)
+        await audit.append(connection, actor, "device.claim", f"device {device.id}", before, device)
     return token
+
+
+async def forget(pool: asyncpg.Pool) -> None:
+    """Clear away the screens whose access ended long ago."""
+    async with changing(pool) as connection:
+        await connection.execute(FORGET, REMEMBERED)
 
 
 async def listed(pool: asyncpg.Pool) -> list[Device]:
     """Every screen, those in force first."""
-    return [_device(row) for row in await pool.fetch(LIST)]
+    return [device_of(row) for row in await pool.fetch(LIST)]
 
 
 async def revoke(pool: asyncpg.Pool, actor: Actor, device_id: uuid.UUID) -> None:
@@ -242,14 +180,15 @@ async def resolve(pool: asyncpg.Pool, token: str) -> Principal | None:
     )
 
 
-def _within(by: Principal, sectors: Collection[str], zones: Collection[str]) -> tuple[list[str], list[str]]:
-    """What a screen may see: what was asked, as far as whoever asks may see it."""
+def within(by: Principal, sectors: Collection[str], zones: Collection[str]) -> tuple[list[str], list[str]]:
+    """What a screen may see: what was asked, as far as whoever asks may see it. Raises Denied: out_of_scope."""
     sees = narrowed(by.sectors, frozenset(sectors), "sectors")
     where = narrowed(by.zones, frozenset(zones), "zones")
     return sorted(sees), sorted(where)
 
 
-def _device(row: asyncpg.Record) -> Device:
+def device_of(row: asyncpg.Record) -> Device:
+    """The screen of a row with COLUMNS."""
     times = {
         name: None if row[name] is None else row[name].isoformat()
         for name in ("paired_at", "expires_at", "revoked_at", "seen_at")

@@ -1,8 +1,9 @@
 """Who comes with which credential, known without asking the database each time.
 
 Who was found is remembered for a minute at most, and only until something changes: the row `access_version` moves with
-every change of an account, session, key or screen. A NOTIFY hints at it and a poll every half second proves it, so
-nobody keeps a right for longer. What is unknown is never remembered: a stranger can't fill the memory.
+every change of an account, session, key or screen. A NOTIFY on CHANNEL hints at it (whoever hears it calls `hint`) and
+a poll every half second proves it, so nobody keeps a right for longer. What is unknown is never remembered: a stranger
+can't fill the memory.
 """
 
 import asyncio
@@ -85,6 +86,7 @@ class Directory:
                 if self._clock.monotonic() - tidied >= TIDY_S:
                     tidied = self._clock.monotonic()
                     await sessions.forget(self._pool, self._idle)
+                    await devices.forget(self._pool)
             except STORE_ERRORS as lost:
                 log.warning("access_unknown", error=f"{type(lost).__name__}: {lost}")
             with contextlib.suppress(TimeoutError):

@@ -16,7 +16,7 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 
-from access import accounts, secrets
+from access import by_provider, secrets
 from access.accounts import Account
 from access.policy import Role
 from access.provider import LEEWAY_S, Client, Provider, ProviderError
@@ -85,7 +85,7 @@ class SignIn:
         claims = await self._claims(query["code"], begun["nonce"], begun["verifier"])
         role, sectors = self._rights(claims)
         name = next((claims[n] for n in NAMES if isinstance(claims.get(n), str)), "")
-        account = await accounts.from_provider(pool, self.client.issuer, claims["sub"], name, role, sectors, address)
+        account = await by_provider.account_for(pool, self.client.issuer, claims["sub"], name, role, sectors, address)
         return account, begun["next_path"]
 
     async def _claims(self, code: str, nonce: str, verifier: str) -> dict[str, Any]:

@@ -105,7 +105,8 @@ NOBODY: Final = Principal("nobody", "", "")
 
 
 class Denied(AccessError):
-    """The act is not for this principal: sign_in_required, must_change_password, not_allowed, out_of_scope."""
+    """The act is not for this principal: sign_in_required, must_change_password, not_allowed, out_of_scope; or not by
+    this way: insecure_transport."""
 
 
 def require(principal: Principal, name: str, *, sector: str | None = None, zone: str | None = None) -> None:

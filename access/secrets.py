@@ -27,6 +27,12 @@ def code() -> str:
     return _halves("".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH)))
 
 
+def easy_password() -> str:
+    """A first password (98 bits): small letters and digits that look like nothing else, in groups, hyphens between."""
+    letters = [secrets.choice(ALPHABET.lower()) for _ in range(20)]
+    return "-".join("".join(letters[at : at + 5]) for at in range(0, 20, 5))
+
+
 def typed_code(text: str) -> str | None:
     """The code that somebody meant, or None if it can't be one."""
     letters = re.sub(r"[\s-]", "", text[: CODE_LENGTH * 4]).upper()

@@ -12,18 +12,19 @@ import asyncpg
 import msgspec
 
 from access import audit, secrets
-from access.accounts import WRONG, Account, AccountError
+from access.accounts import WRONG, Account, AccountError, held
 from access.changing import changing
 from access.names import shown
 from access.policy import Principal, Role
 from city.actor import Actor
-from city.database import load_sql
+from city.database import Connection, load_sql
 from city.timestamps import from_datetime
 
 CREATE: Final = """INSERT INTO session (hash, account, expires_at, address, agent)
     SELECT $1, id, now() + $3, $4, $5 FROM account WHERE id = $2 AND disabled_at IS NULL RETURNING id"""
 RESOLVE: Final = load_sql("access", "sql/resolve_session.sql")
-END: Final = "DELETE FROM session WHERE id = $1 AND account = $2"
+END: Final = "DELETE FROM session WHERE id = $1 AND account = $2 RETURNING address, agent"
+END_ALL: Final = "DELETE FROM session WHERE account = $1"
 END_OTHERS: Final = "DELETE FROM session WHERE account = $1 AND id <> $2"
 OWN: Final = """SELECT id, created_at, seen_at, expires_at, address, agent FROM session
     WHERE account = $1 AND expires_at > now() AND seen_at > now() - $2::interval ORDER BY seen_at DESC"""
@@ -88,9 +89,28 @@ async def end_others(pool: asyncpg.Pool, principal: Principal, address: str | No
     return int(done.rpartition(" ")[2])
 
 
-async def own(pool: asyncpg.Pool, principal: Principal, idle: timedelta) -> list[OwnSession]:
+async def end_one(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID, session_id: uuid.UUID) -> None:
+    """End one session of a person, by themselves or by an admin. Raises AccountError: unknown_session."""
+    async with changing(pool) as connection:
+        row = await connection.fetchrow(END, session_id, account_id)
+        if row is None:
+            raise AccountError("unknown_session", f"There is no session {session_id} of this account.")
+        before = {"account": str(account_id), "address": row["address"], "agent": row["agent"]}
+        await audit.append(connection, actor, "session.end", f"session {session_id}", before)
+
+
+async def end_all(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID) -> int:
+    """Sign a person out everywhere; how many sessions that were. Raises AccountError: unknown_account."""
+    async with changing(pool) as connection:
+        account = await held(connection, account_id)
+        ended = int((await connection.execute(END_ALL, account_id)).rpartition(" ")[2])
+        await audit.append(connection, actor, "account.end_sessions", f"account {account.name}", {"sessions": ended})
+    return ended
+
+
+async def of_account(connection: asyncpg.Pool | Connection, account_id: uuid.UUID, idle: timedelta) -> list[OwnSession]:
     """A person's sessions that stand, the one last seen first."""
-    return [_own(row) for row in await pool.fetch(OWN, uuid.UUID(principal.id), idle)]
+    return [_own(row) for row in await connection.fetch(OWN, account_id, idle)]
 
 
 async def forget(pool: asyncpg.Pool, idle: timedelta) -> None:

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import msgspec
 
-from alerts import feed as feeds
+from alerts.change import place_alert
 from alerts.engine import Engine
-from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
+from alerts.feed import DEAD, FEED_DEAD, PARTLY, SERIES_LIMIT, SYSTEM_RULES, WRONG_CLOCK
+from alerts.grouprules import open_groups
 from alerts.rules import SEVERITIES, Severity, level_of
-from alerts.series import UNWATCHED, Asset, Instruments, Series
-from alerts.threshold import Progress
+from alerts.series import UNWATCHED
 from alerts.transitions import Kind, Place, Transition, alert_id
 from alerts.watch import FUTURE
 
@@ -45,14 +45,26 @@ def open_alerts(engine: Engine) -> dict[tuple[str, str], OpenAlert]:
                         asset.place,
                         metric,
                     )
+    for watching, group in open_groups(engine.groups.rules.values()):
+        rule, standing = watching.rule, group.standing
+        owner = engine.roster.assets.get(group.key) if rule.per == "asset" else None
+        found[rule.rule, group.key] = OpenAlert(
+            rule.rule,
+            group.key,
+            rule.levels[standing.level - 1].severity,
+            standing.raised_at,
+            group.key if rule.per == "asset" else None,
+            owner.place if owner is not None else watching.place(group),
+            rule.metric,
+        )
     feed = engine.watch.feed
-    for rule, since in (
+    for name, since in (
         (FEED_DEAD, feed.dead_since),
         (WRONG_CLOCK, feed.wrong_since),
         (SERIES_LIMIT, feed.full_since),
     ):
         if since:
-            found[rule, engine.sector] = OpenAlert(rule, engine.sector, engine.watch.severity(rule), since)
+            found[name, engine.sector] = OpenAlert(name, engine.sector, engine.watch.severity(name), since)
     return found
 
 
@@ -89,6 +101,8 @@ def _forget(engine: Engine, rule: str, group: str) -> None:
         feed.wrong_since, feed.wrong = 0, {}
     elif rule == SERIES_LIMIT:
         feed.full_since = 0
+    elif rule in engine.groups.rules:
+        engine.groups.close(rule, group)
     else:
         asset = engine.roster.assets[group]
         series = asset.series[engine.rules[rule].metric]
@@ -100,10 +114,10 @@ def _forget(engine: Engine, rule: str, group: str) -> None:
 def _take_over(engine: Engine, alert: OpenAlert) -> bool:
     """Put the engine where the table says the alert is; False if no rule of that name watches that metric now."""
     feed = engine.watch.feed
-    if alert.rule in feeds.SYSTEM_RULES:
+    if alert.rule in SYSTEM_RULES:
         if alert.rule == FEED_DEAD:
             feed.dead_since = alert.raised_at
-            feed.level = feeds.DEAD if alert.severity == "critical" else feeds.PARTLY
+            feed.level = DEAD if alert.severity == "critical" else PARTLY
             for kind in engine.roster.kinds.values():
                 kind.dead = kind.dead or (alert.raised_at if kind.heard < alert.raised_at else 0)
         elif alert.rule == WRONG_CLOCK:
@@ -113,30 +127,31 @@ def _take_over(engine: Engine, alert: OpenAlert) -> bool:
             feed.full_since = alert.raised_at
         return True
     rule = engine.rules.get(alert.rule)
-    if rule is None or alert.asset is None or (alert.metric and alert.metric != rule.metric):
+    if rule is None or (rule.per == "asset") != (alert.asset is not None):
         return False
-    asset = engine.roster.assets.get(alert.asset)
-    if asset is None:
-        asset = engine.roster.assets[alert.asset] = Asset(alert.asset, alert.place, {}, Instruments("", 0))
-    series = asset.series.get(rule.metric)
-    if series is None:
-        plan = engine.roster.plan(rule.metric)
-        series = Series(plan, ())
-        engine.roster.place(asset, series, plan)
-    stand = Progress(len(rule.levels))
-    stand.level = level_of(alert.severity, rule)
-    stand.raised_at = alert.raised_at
-    series.progress = {**(series.progress or {}), alert.rule: stand}
-    engine.roster.bind(asset, series)
+    if alert.metric and alert.metric != rule.metric:
+        return False
+    level = level_of(alert.severity, rule)
+    place_alert(engine, rule, alert.group, alert.place, level, alert.raised_at, 0)
     return True
 
 
 def _forbid_older(engine: Engine, alert: OpenAlert) -> None:
     """A reading older than those that made the alert what it is has been counted, or came too late to count."""
     rule, asset = engine.rules.get(alert.rule), engine.roster.assets.get(alert.asset or "")
+    newest = max(alert.heard_at, alert.raised_at)
+    watching = engine.groups.rules.get(alert.rule)
+    if watching is not None and alert.group in watching.groups:
+        group = watching.groups[alert.group]
+        group.newest, group.heard = max(group.newest, newest), max(group.heard, newest)
+        if asset is not None and rule is not None:
+            asset.taken = (asset.taken or {}) | {
+                metric: max((asset.taken or {}).get(metric, 0), newest) for metric in rule.metrics
+            }
+        return
     series = asset.series.get(rule.metric) if rule is not None and asset is not None else None
     if series is not None and series is not UNWATCHED:
-        series.time = max(series.time, alert.heard_at, alert.raised_at)
+        series.time = max(series.time, newest)
 
 
 def _by_rules(kind: Kind, alert: OpenAlert, sector: str, severity: Severity, now: int) -> Transition:

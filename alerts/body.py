@@ -101,7 +101,7 @@ def _varying(transition: Transition, zones: ZoneMap) -> Json:
 def _last_data(transition: Transition) -> int:
     """A feed that died was last heard one allowed silence earlier."""
     if transition.rule == FEED_DEAD and transition.kind == "raised":
-        return transition.event_time - round(transition.value * 1e6)
+        return transition.event_time - round((transition.value or 0.0) * 1e6)
     return transition.event_time
 
 

@@ -5,36 +5,24 @@ number of its rules, and most readings end at that comparison.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
-
-import msgspec
+from typing import Final
 
 from alerts.arrivals import Arrival, Tick
+from alerts.change import Carried, carry_over
+from alerts.grouprules import Copying, GroupRules
 from alerts.roster import Roster
-from alerts.rules import SEVERITIES, Rule, level_of
+from alerts.rules import Rule
 from alerts.series import UNWATCHED, Asset, Series
-from alerts.threshold import Progress, Threshold
+from alerts.threshold import Progress
 from alerts.transitions import Kind, Transition, alert_id
 from alerts.watch import Watch
-from city.events import Reading
+from city.events import Reading, Report
 from city.sectors import Catalogue
 
 __all__ = ["ENGINE_VERSION", "Arrival", "Engine", "Tick"]
 
-ENGINE_VERSION: Final = 2
+ENGINE_VERSION: Final = 3
 """Grows whenever the same records would give other transitions; a journal of another version is not replayed."""
-
-
-class Copying(Protocol):
-    """A copy of the state as of one instant that is made while the engine goes on (see `alerts.freeze`)."""
-
-    number: int
-
-    def keep(self, asset: Asset) -> None:
-        """Take this asset, which is about to change."""
-
-    def finish(self) -> object:
-        """Take all that is left."""
 
 
 class Engine:
@@ -45,7 +33,21 @@ class Engine:
         self.sector = sector
         self.roster = Roster(catalogue.sectors[sector], rules)
         self.watch = Watch(self.roster)
-        self.copying: Copying | None = None
+        self.groups = GroupRules(self.roster)
+
+    @property
+    def copying(self) -> Copying | None:
+        """The copy of the state that is being made, if one is."""
+        return self.groups.keeping
+
+    @copying.setter
+    def copying(self, copying: Copying | None) -> None:
+        self.groups.keeping = copying
+
+    @property
+    def moved(self) -> bool:
+        """Whether the last step's tick changed what is kept without a transition that would tell."""
+        return self.groups.moved or self.watch.moved
 
     @property
     def rules(self) -> dict[str, Rule]:
@@ -58,12 +60,15 @@ class Engine:
         roster, watch = self.roster, self.watch
         assets = roster.assets
         feed = watch.feed
-        copying = self.copying
+        copying, groups = self.copying, self.groups if self.groups.rules else None
+        self.groups.moved = watch.moved = False
         now = tick.time
         for arrival in arrivals:
             event = arrival.event
             if type(event) is not Reading:
                 watch.hear(arrival, now, out)
+                if groups is not None and isinstance(event, Report):
+                    groups.hear(event, arrival.record_time, out)
                 continue
             asset = assets.get(event.asset)
             if asset is None:
@@ -76,6 +81,8 @@ class Engine:
             place = asset.place
             if event.zone is not None and (event.zone != place.zone or event.location != place.location):
                 roster.move(asset, event)
+                if groups is not None and event.zone != place.zone:
+                    groups.move(asset, place.zone, time, out)
             age = arrival.record_time - time
             series_of = asset.series
             for metric, value in event.measurements.items():
@@ -88,11 +95,15 @@ class Engine:
                     series.time = time
                     if not series.low <= value <= series.high:
                         self._evaluate(asset, series, time, value, age <= series.plan.max_age_us, out)
+            if groups is not None:
+                groups.take(asset, event, arrival.record_time, now, out)
             if age > asset.fresh_us or asset.stale_since or feed.future_since:
                 watch.judge_clock(asset, arrival, age, out)
             asset.kind.heard = now
         if feed.level or tick.at_end:
             watch.listen(tick, out)
+            if groups is not None:
+                groups.tick(tick, feed, out)
         return out
 
     def resume(self, now: int) -> None:
@@ -101,6 +112,7 @@ class Engine:
         feed.watched_since, feed.future_heard = now, min(feed.future_heard, now)
         for kind in self.roster.kinds.values():
             kind.clock_set(now)
+        self.groups.relist(feed, now)
 
     def forget_timers(self) -> None:
         """Nobody can say what came since the timers were last moved: open alerts stay, every `for` begins anew."""
@@ -112,6 +124,7 @@ class Engine:
                         stand.forget()
                     series.progress = open_ones or None
                     series.settle()
+        self.groups.forget_timers()
 
     def apply(self, rules: Iterable[Rule], now: int) -> list[Transition]:
         """Go over to another set of rules. Open alerts whose rule stays go on; timers begin anew where the rule
@@ -122,14 +135,17 @@ class Engine:
         roster = self.roster
         before = roster.rules
         roster.watch_by(rules)
+        left = self.groups.change(before, self.watch.feed)
         for asset in roster.assets.values():
             for metric, series in asset.series.items():
-                asset.series[metric] = self._rebind(asset, metric, series, before, now, out)
+                asset.series[metric] = self._rebind(asset, metric, series, before, left)
+        out += carry_over(self, left, now)
         return out
 
     def _rebind(
-        self, asset: Asset, metric: str, series: Series, before: dict[str, Rule], now: int, out: list[Transition]
+        self, asset: Asset, metric: str, series: Series, before: dict[str, Rule], left: list[Carried]
     ) -> Series:
+        """The series under the new rules; open alerts of rules that changed or went are added to `left`."""
         plan = self.roster.plan(metric)
         known = {threshold.rule.rule: threshold for threshold in plan.thresholds}
         kept: dict[str, Progress] = {}
@@ -137,16 +153,8 @@ class Engine:
             threshold = known.get(rule)
             if threshold is not None and threshold.rule == before[rule]:
                 kept[rule] = stand
-            elif threshold is not None and stand.level:
-                kept[rule] = _carried(stand, before[rule], threshold)
-                was, now_is = before[rule].levels[stand.level - 1].severity, threshold.severity(kept[rule].level)
-                if was != now_is:
-                    kind: Kind = "eased" if SEVERITIES.index(now_is) < SEVERITIES.index(was) else "escalated"
-                    moved = self._transition(kind, threshold.rule, asset, kept[rule], now, kept[rule].level, 0.0)
-                    out.append(msgspec.structs.replace(moved, rule_version=0))
             elif stand.level:
-                gone = self._transition("cleared", before[rule], asset, stand, now, stand.level, 0.0)
-                out.append(msgspec.structs.replace(gone, rule_version=0))
+                left.append(Carried(before[rule], asset.name, asset.place, stand.level, stand.raised_at, stand.seen))
         if not plan.thresholds:
             return UNWATCHED
         fresh = Series(plan, (), time=0 if series is UNWATCHED else series.time, progress=kept or None)
@@ -204,12 +212,3 @@ class Engine:
             event_time=time,
             raised_at=stand.raised_at,
         )
-
-
-def _carried(stand: Progress, before: Rule, threshold: Threshold) -> Progress:
-    """An open alert under a new version of its rule: severity and raised-at stay, timers begin anew."""
-    carried = Progress(threshold.count)
-    carried.level = level_of(before.levels[stand.level - 1].severity, threshold.rule)
-    carried.raised_at = stand.raised_at
-    carried.seen = stand.seen
-    return carried

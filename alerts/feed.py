@@ -69,7 +69,9 @@ def pulse_us(kind: Instruments) -> int:
     return max(SILENT_CADENCES * kind.cadence_us, LEAST_SILENCE_US)
 
 
-def listen(kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool) -> tuple[int, int, Instruments | None]:
+def judge_silence(
+    kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool
+) -> tuple[int, int, Instruments | None]:
     """Judge every kind at tick time `now`: how dead the sector's feed is, since when, and the largest dead kind.
 
     Nothing dies unless `at_end`, nor while readings are refused for coming from the future: those instruments speak,
@@ -78,7 +80,7 @@ def listen(kinds: Collection[Instruments], feed: Feed, now: int, at_end: bool) -
     listening = at_end and now - feed.future_heard >= STEADY_US
     for kind in kinds:
         if kind.dead and kind.heard >= kind.dead:
-            kind.dead = 0
+            kind.dead, kind.since = 0, kind.heard
         died = max(kind.heard, feed.watched_since) + pulse_us(kind)
         if listening and not kind.dead and now >= died:
             kind.dead = died

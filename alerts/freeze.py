@@ -16,6 +16,9 @@ import numpy as np
 
 from alerts.engine import ENGINE_VERSION, Engine
 from alerts.feed import Feed
+from alerts.frozengroups import FrozenGroup, FrozenReports, copy_of_asset, pack_groups, thaw_groups, unpack_groups
+from alerts.groups import Group
+from alerts.reportrule import ReportRule
 from alerts.rules import Rule
 from alerts.series import UNWATCHED, Asset, Instruments, Series
 from alerts.threshold import Progress
@@ -31,17 +34,17 @@ Stand = tuple[str, int, int, int, int, tuple[int, ...], tuple[int, ...]]
 """Rule, level, raised_at, seen, fresh, past, back."""
 
 
-FrozenAsset = tuple[str, Place, tuple[str, ...], int, int]
-"""Name, place, metrics in the order met, and the run of stale readings."""
+FrozenAsset = tuple[str, Place, tuple[str, ...], int, int, tuple[tuple[str, int], ...]]
+"""Name, place, metrics in the order met, the run of stale readings, and what rules on groups have taken."""
 
 
 Frozen = tuple[str, str, list[Stand]]
 """Asset, metric, and where its rules stand."""
 
-_Copy = tuple[FrozenAsset, list[int], list[Frozen]]
+_Copy = tuple[FrozenAsset, list[int], list[Frozen], list[FrozenGroup]]
 
-Kind = tuple[tuple[str, ...], int, int]
-"""Metrics of a kind of instruments, when it was last heard, since when it is dead."""
+Kind = tuple[tuple[str, ...], int, int, int]
+"""Metrics of a kind of instruments, when it was last heard, since when it is dead, when it came back."""
 
 
 _numbers: Final = itertools.count(1)
@@ -57,6 +60,8 @@ class FrozenState(msgspec.Struct, array_like=True, frozen=True):
     stands: list[Frozen]
     feed: Feed
     kinds: list[Kind]
+    groups: list[FrozenGroup]
+    reports: list[FrozenReports]
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -67,6 +72,8 @@ class _Head(msgspec.Struct, array_like=True):
     kinds: list[Kind]
     times: bytes
     assets: list[bytes]
+    groups: list[bytes]
+    reports: list[FrozenReports]
 
 
 class SnapshotError(Exception):
@@ -89,19 +96,38 @@ class Freezing:
         self._left = list(engine.roster.assets.values())
         self._left.reverse()
         self._kept: dict[str, _Copy] = {}
+        self._shared = [
+            (rule.rule.rule, group)
+            for rule in engine.groups.rules.values()
+            if rule.rule.per != "asset"
+            for group in rule.groups.values()
+        ]
+        self._shared.reverse()
+        self._kept_groups: dict[tuple[str, str], FrozenGroup] = {}
         self.number = next(_numbers)
         feed = engine.watch.feed
         self._state = FrozenState(
             *(ENGINE_VERSION, engine.sector, [], array("q"), []),
             msgspec.structs.replace(feed, wrong=dict(feed.wrong)),
-            [(metrics, kind.heard, kind.dead) for metrics, kind in engine.roster.kinds.items()],
+            [(metrics, kind.heard, kind.dead, kind.since) for metrics, kind in engine.roster.kinds.items()],
+            [],
+            [
+                (name, list(rule.known.items()))
+                for name, rule in engine.groups.rules.items()
+                if isinstance(rule, ReportRule)
+            ],
         )
         engine.copying = self
 
     def keep(self, asset: Asset) -> None:
         """Copy an asset ahead of its turn."""
         asset.copied = self.number
-        self._kept[asset.name] = _copy(asset)
+        self._kept[asset.name] = _copy(asset, self._engine)
+
+    def keep_group(self, rule: str, group: Group) -> None:
+        """Copy a group of many ahead of its turn."""
+        group.copied = self.number
+        self._kept_groups[rule, group.key] = (rule, group.clone())
 
     def advance(self, most: int = SLICE) -> bool:
         """Copy so many more assets; whether all are."""
@@ -112,19 +138,33 @@ class Freezing:
             for _ in range(min(most, len(self._left))):
                 asset = self._left.pop()
                 if asset.copied == number:
-                    frozen, times, stands = kept.pop(asset.name)
+                    frozen, times, stands, groups = kept.pop(asset.name)
                 else:
                     asset.copied = number
-                    frozen, times, stands = _copy(asset)
+                    frozen, times, stands, groups = _copy(asset, self._engine)
                 state.assets.append(frozen)
                 state.times.extend(times)
                 state.stands.extend(stands)
+                state.groups.extend(groups)
+            if not self._left:
+                self._copy_shared(most)
         finally:
             if collecting:
                 gc.enable()
-        if not self._left:
+        done = not self._left and not self._shared
+        if done:
             self.close()
-        return not self._left
+        return done
+
+    def _copy_shared(self, most: int) -> None:
+        """Copy so many groups of many assets."""
+        for _ in range(min(most, len(self._shared))):
+            rule, group = self._shared.pop()
+            if group.copied == self.number:
+                self._state.groups.append(self._kept_groups.pop((rule, group.key)))
+            else:
+                group.copied = self.number
+                self._state.groups.append((rule, group.clone()))
 
     def finish(self) -> FrozenState:
         """The whole copy; copies at once what is left."""
@@ -143,16 +183,24 @@ def freeze(engine: Engine) -> FrozenState:
     return Freezing(engine).finish()
 
 
-def _copy(asset: Asset) -> _Copy:
+def _copy(asset: Asset, engine: Engine) -> _Copy:
     series_of = asset.series
     return (
-        (asset.name, asset.place, asset.metrics, asset.stale_since, asset.stale_age),
+        (
+            asset.name,
+            asset.place,
+            asset.metrics,
+            asset.stale_since,
+            asset.stale_age,
+            tuple((asset.taken or {}).items()),
+        ),
         [series.time for series in series_of.values()],
         [
             (asset.name, metric, [_stand(rule, stand) for rule, stand in series.progress.items()])
             for metric, series in series_of.items()
             if series.progress
         ],
+        copy_of_asset(asset.name, engine.groups),
     )
 
 
@@ -162,7 +210,14 @@ def encode(state: FrozenState) -> bytes:
     chunks = [pack(state.assets[start : start + CHUNK]) for start in range(0, len(state.assets), CHUNK)]
     times = np.frombuffer(state.times, dtype="i8").astype("<i8").tobytes()
     return zlib.compress(
-        pack(_Head(state.engine, state.sector, state.stands, state.feed, state.kinds, times, chunks)), 1
+        pack(
+            _Head(
+                *(state.engine, state.sector, state.stands, state.feed, state.kinds, times, chunks),
+                pack_groups(state.groups),
+                state.reports,
+            )
+        ),
+        1,
     )
 
 
@@ -175,6 +230,7 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     try:
         head = msgspec.msgpack.decode(zlib.decompress(data), type=_Head)
         assets = [asset for chunk in head.assets for asset in msgspec.msgpack.decode(chunk, type=list[FrozenAsset])]
+        groups = unpack_groups(head.groups)
     except (zlib.error, msgspec.MsgspecError) as error:
         raise SnapshotError(f"no engine state: {error}") from None
     if head.engine != ENGINE_VERSION:
@@ -183,13 +239,14 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     engine.watch.feed = head.feed
     times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
     stands = {(asset, metric): held for asset, metric, held in head.stands}
-    for name, place, metrics, stale_since, stale_age in assets:
+    for name, place, metrics, stale_since, stale_age, taken in assets:
         asset = engine.roster.assets[name] = Asset(
-            name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age
+            name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age, taken=dict(taken) or None
         )
         for metric in metrics:
             _thaw_series(engine, asset, metric, next(times), stands.get((name, metric), []))
     _thaw_kinds(engine, head.kinds)
+    thaw_groups(engine, groups, head.reports)
     return engine
 
 
@@ -197,9 +254,9 @@ def _thaw_kinds(engine: Engine, kinds: list[Kind]) -> None:
     """In the order in which they were met, not in that of the assets."""
     made = dict(engine.roster.kinds)
     engine.roster.kinds.clear()
-    for metrics, heard, dead in kinds:
+    for metrics, heard, dead, since in kinds:
         kind = engine.roster.kinds[metrics] = made[metrics]
-        kind.heard, kind.dead = heard, dead
+        kind.heard, kind.dead, kind.since = heard, dead, since
 
 
 def _stand(rule: str, stand: Progress) -> Stand:

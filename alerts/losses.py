@@ -1,21 +1,19 @@
 """The system alert of lost records: what retention took before ingest had read it, one alert a topic, until accepted.
 
 It stands beside the engine, which reads on from what is left: the cause is in the books of ingest, where the loss stays
-until an operator accepts it (`citywatch ledger --accept-expired`), and the books are what is watched.
+until an operator accepts it (`citywatch ledger --accept-expired`), and the books are what is watched. More lost than
+was told escalates the alert: whoever has seen it is asked to see it again.
 """
 
 from typing import Final
 
 import asyncpg
-import msgspec
 import structlog
 
-from alerts.body import change
+from alerts import beside
 from alerts.store import CHANNEL
 from alerts.system import RECORDS_LOST
-from alerts.transitions import Place, Transition, alert_id
-from alerts.watch import SYSTEM_VERSION
-from city import metrics
+from alerts.transitions import Kind
 from city.clock import Clock
 from city.kafka import sector_of
 from city.lease import Lease
@@ -24,18 +22,25 @@ from city.zones import ZoneMap
 
 LEASE: Final = "alert-losses"
 LOOK_S: Final = 2.0
+TELL_AGAIN_US: Final = 60_000_000
+"""Records that go on being lost are told no more often than that."""
 
 STANDING: Final = """
-SELECT lost.topic, lost.records, open.id::text AS id
+SELECT lost.topic, lost.records, open.id::text AS id, open.value
   FROM (SELECT topic, sum(expired - accepted_expired)::bigint AS records
           FROM ledger WHERE expired > accepted_expired GROUP BY topic) AS lost
-  FULL JOIN (SELECT id, group_key FROM alert WHERE rule = $1 AND cleared_at IS NULL) AS open
+  FULL JOIN (SELECT id, group_key, (body ->> 'value')::float8 AS value, (body ->> 'last_data_at')::timestamptz AS told
+               FROM alert WHERE rule = $1 AND cleared_at IS NULL) AS open
     ON open.group_key = lost.topic
- WHERE lost.topic IS NULL OR open.id IS NULL
+ WHERE lost.topic IS NULL OR open.id IS NULL OR (lost.records <> open.value AND open.told <= from_us($2))
 """
 RAISE: Final = """
 SELECT alert_raise(from_us($1), $2::text::jsonb) AS seq, pg_notify($4, '')
  WHERE EXISTS (SELECT FROM ledger WHERE topic = $3 AND expired > accepted_expired)
+"""
+TELL: Final = """
+SELECT alert_move($1::text::uuid, $2, from_us($3), NULL, $4::text::jsonb) AS seq, pg_notify($6, '')
+ WHERE EXISTS (SELECT FROM alert WHERE id = $1::text::uuid AND cleared_at IS NULL AND (body ->> 'value')::float8 = $5)
 """
 CLEAR: Final = """
 SELECT alert_move($1::text::uuid, 'cleared', from_us($2), NULL, '{}') AS seq, pg_notify($3, '')
@@ -69,38 +74,27 @@ class Losses:
             await clock.sleep(LOOK_S)
 
     async def look(self, now_us: int) -> None:
-        """Open an alert for every topic with a loss that nobody accepted, clear those whose loss was accepted."""
-        for row in await self._pool.fetch(STANDING, RECORDS_LOST):
-            if row["id"] is not None:
+        """Open an alert for every topic with a loss that nobody accepted, tell what was lost since (once a minute),
+        clear those whose loss was accepted."""
+        for row in await self._pool.fetch(STANDING, RECORDS_LOST, now_us - TELL_AGAIN_US):
+            if row["topic"] is None:
                 if await self._pool.fetchval(CLEAR, row["id"], now_us, CHANNEL) is not None:
                     log.info("the loss was accepted", alert=row["id"])
-                continue
-            topic, records = row["topic"], row["records"]
-            sector = self._catalogue.sectors.get(sector_of(topic) or "")
-            if sector is None:  # a sector that the catalogue no longer has; the books still tell
-                continue
-            raised = _raised(sector.name, topic, records, now_us)
-            body = msgspec.json.encode(change(raised, {}, sector, self._zones).body).decode()
-            if await self._pool.fetchval(RAISE, now_us, body, topic, CHANNEL) is not None:
-                metrics.TRANSITIONS.labels(sector.name, raised.kind, raised.severity).inc()
-                log.error("records were lost", topic=topic, records=records)
+            else:
+                await self._tell(row, now_us)
 
-
-def _raised(sector: str, topic: str, records: int, now_us: int) -> Transition:
-    return Transition(
-        kind="raised",
-        alert_id=alert_id(RECORDS_LOST, topic, now_us),
-        rule=RECORDS_LOST,
-        rule_version=SYSTEM_VERSION,
-        group=topic,
-        sector=sector,
-        asset=None,
-        place=Place(),
-        severity="critical",
-        metric="records_lost",
-        value=float(records),
-        limit=0.0,
-        comparison=">",
-        event_time=now_us,
-        raised_at=now_us,
-    )
+    async def _tell(self, row: asyncpg.Record, now_us: int) -> None:
+        topic, records = row["topic"], row["records"]
+        sector = self._catalogue.sectors.get(sector_of(topic) or "")
+        if sector is None:  # a sector that the catalogue no longer has; the books still tell
+            return
+        opening = row["id"] is None
+        kind: Kind = "raised" if opening else "escalated" if records > row["value"] else "eased"
+        body = beside.body(kind, RECORDS_LOST, topic, sector, self._zones, now_us, float(records))
+        if opening:
+            seq = await self._pool.fetchval(RAISE, now_us, body, topic, CHANNEL)
+        else:
+            seq = await self._pool.fetchval(TELL, row["id"], kind, now_us, body, row["value"], CHANNEL)
+        if seq is not None:
+            beside.count(kind, RECORDS_LOST, sector)
+            log.error("records were lost", topic=topic, records=records)

@@ -30,6 +30,8 @@ class Roster:
         self.zoned = any(rule.where.zones for rule in self.rules.values())
         by_metric: dict[str, list[Threshold]] = {}
         for rule in self.rules.values():
+            if not rule.is_threshold:
+                continue  # judged by group, see `alerts.grouprules`
             by_metric.setdefault(rule.metric, []).append(Threshold(rule))
         self._plans = {
             name: Plan.of(metric, tuple(by_metric.get(name, ()))) for name, metric in self.sector.metrics.items()

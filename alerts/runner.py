@@ -108,6 +108,8 @@ class SectorRunner:
         transitions = self.engine.step((), Tick(now, at_end))
         if transitions:
             await self._commit(Step("records", now, at_end), transitions)
+        elif self.engine.moved:
+            self._note(Step("records", now, at_end))
         await self.flush()
 
     async def change_rules(self, revision: int) -> None:

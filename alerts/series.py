@@ -1,13 +1,17 @@
 """What the engine keeps of one asset and of each watched series of it; built for a hundred thousand of them."""
 
 import math
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from alerts.threshold import Progress, Threshold
 from alerts.transitions import Place
 from city.sectors import Metric
+
+if TYPE_CHECKING:
+    from alerts.grouprule import GroupRule
+    from alerts.groups import Group
 
 US: Final = 1_000_000
 
@@ -58,8 +62,8 @@ UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)
 class Instruments(msgspec.Struct, gc=False):
     """Assets that measure the same metrics: one feed among those of a sector, as far as readings can tell.
 
-    `heard` and `dead` are tick times (µs): of the last step that brought a reading, and since when the feed counts as
-    dead (0 = it lives).
+    `heard` and `dead` are tick times (µs): of the last step that brought a reading, since when the feed counts as
+    dead (0 = it lives), and when it last came back from that.
     """
 
     metric: str
@@ -67,10 +71,11 @@ class Instruments(msgspec.Struct, gc=False):
     assets: int = 0
     heard: int = 0
     dead: int = 0
+    since: int = 0
 
     def clock_set(self, now: int) -> None:
         """Ticks go on from `now` (µs), which may be before the last one: no time seen so far may lie ahead of it."""
-        self.heard = min(self.heard, now)
+        self.heard, self.since = min(self.heard, now), min(self.since, now)
         if self.dead > now:
             self.dead = now + 1  # after all that was heard
 
@@ -92,5 +97,9 @@ class Asset(msgspec.Struct, gc=False):
     cadence_us: int = 1 << 62
     stale_since: int = 0
     stale_age: int = 0
+    taken: dict[str, int] | None = None
+    """Newest time by metric that rules on groups have taken of this asset."""
+    members: "dict[str, tuple[tuple[GroupRule, Group], ...]] | None" = None
+    """By metric, the groups in which this asset counts where it is; made when it is first heard there."""
     copied: int = 0
     """Number of the last copy of the engine's state that has taken this asset."""

@@ -10,7 +10,10 @@ from city.sectors import Metric, Sector
 RECORDS_LOST: Final = "system-records-lost"
 """Retention took records unread. Not the engine's: `alerts.losses` watches the books of ingest for it."""
 
-BESIDE_THE_ENGINE: Final = (RECORDS_LOST,)
+RECORD_TIMES: Final = "system-record-times"
+"""A topic keeps its producers' times: `alerts.record_times` watches the settings of the topics for it."""
+
+BESIDE_THE_ENGINE: Final = (RECORDS_LOST, RECORD_TIMES)
 """Built-in rules whose alerts no engine holds; a sector's recovery leaves them alone."""
 
 
@@ -21,7 +24,9 @@ class SystemText(msgspec.Struct, frozen=True):
     short: dict[str, str]
     consequence: dict[str, str]
     response: tuple[dict[str, str], ...]
-    unit: str
+    metric: str
+    """What its value counts, where it is no metric of the sector's."""
+    unit: str = ""
 
     def title_for(self, sector: Sector, metric: Metric | None = None) -> dict[str, str]:
         """The title with the sector's name in it, and the metric's where only that is concerned."""
@@ -52,6 +57,7 @@ SYSTEM: Final[dict[str, SystemText]] = {
             {"vi": "Kiểm tra đường truyền và broker", "en": "Check the line and the broker"},
             {"vi": "Theo dõi hiện trường bằng kênh khác", "en": "Watch the field by another channel"},
         ),
+        metric="feed_silence_s",
         unit="s",
     ),
     WRONG_CLOCK: SystemText(
@@ -65,6 +71,7 @@ SYSTEM: Final[dict[str, SystemText]] = {
             {"vi": "Kiểm tra giờ và múi giờ của thiết bị", "en": "Check the device's clock and time zone"},
             {"vi": "Xem hàng đợi dead-letter của ngành", "en": "Look at the sector's dead letters"},
         ),
+        metric="feed_age_s",
         unit="s",
     ),
     SERIES_LIMIT: SystemText(
@@ -77,7 +84,7 @@ SYSTEM: Final[dict[str, SystemText]] = {
         response=(
             {"vi": "Tìm nguồn đổi tên thiết bị liên tục", "en": "Find the publisher that keeps renaming its assets"},
         ),
-        unit="",
+        metric="series",
     ),
     RECORDS_LOST: SystemText(
         title={"vi": "Mất bản ghi chưa đọc: {sector}", "en": "Records lost unread: {sector}"},
@@ -95,6 +102,22 @@ SYSTEM: Final[dict[str, SystemText]] = {
                 "en": "Accept it: `citywatch ledger --accept-expired`",
             },
         ),
-        unit="",
+        metric="records_lost",
+    ),
+    RECORD_TIMES: SystemText(
+        title={"vi": "Giờ bản ghi không phải của broker: {sector}", "en": "Record times not the broker's: {sector}"},
+        short={"vi": "Giờ bản ghi: {sector}", "en": "{sector} record times"},
+        consequence={
+            "vi": "Không thể tin tuổi số đo: số đo cũ có thể gây báo động, đồng hồ sai không bị phát hiện",
+            "en": "Ages can't be trusted: an old reading may raise an alert, a wrong clock goes unseen",
+        },
+        response=(
+            {"vi": "Gọi người quản trị Kafka", "en": "Call whoever runs Kafka"},
+            {
+                "vi": "Đặt message.timestamp.type=LogAppendTime cho topic; `citywatch migrate` cho biết lệnh",
+                "en": "Set message.timestamp.type=LogAppendTime on the topic; `citywatch migrate` tells the command",
+            },
+        ),
+        metric="record_times",
     ),
 }

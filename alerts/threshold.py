@@ -19,16 +19,15 @@ class Threshold:
         self.rule = rule
         self.above = rule.comparison == ">"
         sign = 1.0 if self.above else -1.0
-        self.limits = tuple(sign * level.limit for level in rule.levels)
+        self.limits = tuple(sign * level.bound for level in rule.levels)
         self.holds = tuple(level.hold_us for level in rule.levels)
         self.count = len(self.limits)
-        if rule.clear is None:
+        self.clear_us = rule.clear.hold_us if rule.clear is not None else 0
+        if rule.clear is None or rule.clear.limit is None:
             self.calm = self.limits
-            self.clear_us = 0
         else:
             margin = self.limits[0] - sign * rule.clear.limit
             self.calm = tuple(math.nextafter(round(limit - margin, 9), -math.inf) for limit in self.limits)
-            self.clear_us = rule.clear.hold_us
 
     def quiet_band(self, level: int) -> tuple[float, float]:
         """Lowest and highest value that change nothing at this level while no timer runs."""
@@ -42,7 +41,7 @@ class Threshold:
 
     def limit(self, level: int) -> float:
         """Limit of level 1 … n as the rule writes it."""
-        return self.rule.levels[level - 1].limit
+        return self.rule.levels[level - 1].bound
 
 
 class Progress:

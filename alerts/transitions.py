@@ -21,7 +21,8 @@ class Place(msgspec.Struct, frozen=True, gc=False):
 
 
 class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One step in the life of one alert. Times are event times in µs; `limit` is that of the severity now in force.
+    """One step in the life of one alert. Times are event times in µs; `limit` is that of the severity now in force,
+    None where there is no one number that the value is held against.
 
     `rule_version` 0: it came of a change of the rules, not of a reading; value and limit say nothing.
     """
@@ -36,8 +37,8 @@ class Transition(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     place: Place
     severity: Severity
     metric: str
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     comparison: str
     event_time: int
     raised_at: int

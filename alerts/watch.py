@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from alerts import feed as feeds
 from alerts.arrivals import Arrival, Tick
-from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK, Feed
+from alerts.feed import DEAD, FEED_DEAD, PARTLY, SERIES_LIMIT, WRONG_CLOCK, Feed, judge_silence, pulse_us, steady
 from alerts.roster import Roster
 from alerts.rules import Severity
 from alerts.series import US, Asset
+from alerts.system import SYSTEM
 from alerts.transitions import Kind, Place, Transition, alert_id
 from city.events import FUTURE_TOLERANCE_US, Reading, Refusal
 
@@ -24,9 +24,11 @@ class Watch:
     def __init__(self, roster: Roster) -> None:
         self.roster = roster
         self.feed = Feed(wrong={})
+        self.moved = False
+        """Whether the last tick found an instrument's feed dead, or back, whether or not that was told."""
 
     def hear(self, arrival: Arrival, now: int, out: list[Transition]) -> None:
-        """A refusal tells of a wrong clock; no rule reads reports yet, and neither shows that the sensors live."""
+        """A refusal tells of a wrong clock; neither it nor a report shows that the sensors live."""
         event = arrival.event
         if isinstance(event, Refusal) and event.reason == "future_time":
             self.feed.future_heard = now
@@ -39,7 +41,10 @@ class Watch:
         if feed.full_since and not self.roster.full:
             since, feed.full_since = feed.full_since, 0
             out.append(self._system("cleared", SERIES_LIMIT, since, max(tick.time, since)))
-        level, since, kind = feeds.listen(self.roster.kinds.values(), feed, tick.time, tick.at_end)
+        kinds = self.roster.kinds.values()
+        dead = [kind.dead for kind in kinds]
+        level, since, kind = judge_silence(kinds, feed, tick.time, tick.at_end)
+        self.moved = dead != [kind.dead for kind in kinds]
         before = feed.level
         if level == before or not self.roster.kinds:
             return
@@ -47,8 +52,8 @@ class Watch:
         raised_at = feed.dead_since = (feed.dead_since or since) if level else feed.dead_since
         steps: dict[tuple[bool, bool], Kind] = {(True, False): "raised", (True, True): "escalated"}
         what = steps.get((level > before, bool(before))) or ("eased" if level else "cleared")
-        metric = kind.metric if kind is not None and level == feeds.PARTLY else ""
-        pulse = feeds.pulse_us(kind) / US if kind is not None else 0.0
+        metric = kind.metric if kind is not None and level == PARTLY else ""
+        pulse = pulse_us(kind) / US if kind is not None else 0.0
         when = raised_at if what == "raised" else max(tick.time, raised_at)
         severity = self.severity(FEED_DEAD, level or before)
         if not level:
@@ -68,7 +73,7 @@ class Watch:
                 self._acquit(asset.name, arrival.record_time, out)
             return
         verdict = (
-            feeds.steady(asset.stale_since, asset.stale_age, arrival.record_time, age, asset.cadence_us)
+            steady(asset.stale_since, asset.stale_age, arrival.record_time, age, asset.cadence_us)
             if asset.stale_since
             else False
         )
@@ -87,7 +92,7 @@ class Watch:
 
     def severity(self, rule: str, level: int | None = None) -> Severity:
         """Of a built-in rule: a feed that is wholly dead is critical, everything else a warning."""
-        dead = (self.feed.level if level is None else level) == feeds.DEAD
+        dead = (self.feed.level if level is None else level) == DEAD
         return "critical" if rule == FEED_DEAD and dead else "warning"
 
     def _all_stale(self, reading: Reading, age: int) -> bool:
@@ -122,7 +127,6 @@ class Watch:
         metric: str = "",
         severity: Severity | None = None,
     ) -> Transition:
-        metric = metric or {FEED_DEAD: "feed_silence_s", WRONG_CLOCK: "feed_age_s", SERIES_LIMIT: "series"}[rule]
         return Transition(
             kind=kind,
             alert_id=alert_id(rule, self.roster.sector.name, raised_at),
@@ -133,7 +137,7 @@ class Watch:
             asset=asset.name if asset is not None else None,
             place=asset.place if asset is not None else Place(),
             severity=severity or self.severity(rule),
-            metric=metric,
+            metric=metric or SYSTEM[rule].metric,
             value=value,
             limit=limit,
             comparison=">",

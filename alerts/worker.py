@@ -1,9 +1,6 @@
 """The alert worker: sectors given by the consumer group, each stepped by its runner, each transition committed once."""
 
 import asyncio
-import gc
-import os
-import socket
 import time
 from collections import Counter, defaultdict
 from typing import Final
@@ -12,19 +9,13 @@ import asyncpg
 import structlog
 
 from alerts import rulebook
-from alerts.alarms import HealthGauges
-from alerts.grouping import Incidents
-from alerts.hiding import Hiding
 from alerts.journal import Fenced
-from alerts.losses import Losses
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
 from alerts.recovery import recover
-from alerts.relay import Relay
 from alerts.rules import SEVERITIES
 from alerts.runner import OutOfPlace, SectorRunner
 from city import metrics
-from city.clock import Clock, SystemClock
-from city.database import STORE_ERRORS, open_pool
+from city.clock import Clock
 from city.decoding import Decoder
 from city.kafka import (
     Batch,
@@ -35,9 +26,7 @@ from city.kafka import (
     sector_of,
     topic_for,
 )
-from city.sectors import Catalogue
 from city.settings import Settings
-from city.zones import ZoneMap
 
 GROUP: Final = "citywatch-alerts"
 MAX_RECORDS: Final = 2_000
@@ -45,7 +34,6 @@ TICK_S: Final = 1.0
 WAIT_S: Final = 0.25
 LISTENING_S: Final = 3.0
 """A partition's end that is older says nothing: the broker may be away."""
-DRAIN_S: Final = 8.0
 GAUGES_S: Final = 10.0
 RETAKE_S: Final = 3.0
 """A worker that was fenced waits this long for the group to make up its mind before it takes the sector again."""
@@ -53,36 +41,6 @@ RETAKE_S: Final = 3.0
 OPEN: Final = "SELECT sector, severity, count(*) FROM alert WHERE cleared_at IS NULL GROUP BY sector, severity"
 
 log = structlog.get_logger(__name__)
-
-
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Evaluate the sectors that the group gives to this worker until `stop` is set; then hand over at once.
-
-    Waits for a broker and a database that are away. Raises what only a person can mend.
-    """
-    owner = settings.worker or f"{socket.gethostname()}-{os.getpid()}"
-    decoder = Decoder(Catalogue.load(settings.city), ZoneMap.load(settings.city))
-    metrics.serve_metrics(settings.metrics_port)
-    gc.set_threshold(50_000, 50, 100)  # engine state is many long-lived objects: collecting them all would stall
-    opened = await _open_pool(settings, stop)
-    if opened is None:
-        return
-    async with opened as pool, asyncio.TaskGroup() as tasks:
-        relay = tasks.create_task(Relay(settings, pool, owner).lead(SystemClock()), name="alert-relay")
-        watching = Losses(pool, decoder.catalogue, decoder.zones, owner).lead(SystemClock())
-        losses = tasks.create_task(watching, name="alert-losses")
-        hiding = tasks.create_task(Hiding(pool, owner).lead(SystemClock()), name="alert-hiding")
-        following = Incidents(pool, decoder.catalogue, decoder.zones, owner).lead(SystemClock())
-        incidents = tasks.create_task(following, name="alert-incidents")
-        health = tasks.create_task(HealthGauges(pool, owner).lead(SystemClock()), name="alarm-health")
-        working = tasks.create_task(
-            Worker(settings, pool, decoder, owner, SystemClock()).run(stop), name="alert-worker"
-        )
-        stopping = tasks.create_task(stop.wait(), name="stop")
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({working}, timeout=DRAIN_S)  # what waits for a database that is away is given up: it repeats
-        for task in (working, stopping, relay, losses, hiding, incidents, health):
-            task.cancel()
 
 
 class Worker:
@@ -280,19 +238,3 @@ class Worker:
             heard = progress.as_of > 0 and now - progress.as_of < LISTENING_S
             ends[sector] = ends.get(sector, True) and heard and progress.position >= progress.end
         return ends
-
-
-async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | None:
-    """The pool, as soon as the database answers; None when told to stop before."""
-    attempt = 0
-    while not stop.is_set():
-        try:
-            return await open_pool(settings, application="citywatch-alerts", max_size=10, command_timeout_s=20)
-        except STORE_ERRORS as error:
-            if not passes(error):
-                raise
-            if attempt % SAY_EVERY == 0:
-                log.warning("waiting for the database", error=repr(error))
-            await asyncio.sleep(pause_s(attempt))
-            attempt += 1
-    return None

@@ -31,6 +31,8 @@ FIGURES: Final = {
     "ingest": ("ingest_readings_per_s", "ingest_copy_ratio", "ingest_peak_rss_mib", "takeover_s"),
     "engine": (
         "engine_threshold_evaluations_per_s",
+        "engine_window_evaluations_per_s",
+        "backtest_readings_per_s",
         "engine_state_bytes",
         "snapshot_stall_ms",
         "snapshot_stall_200k_series_ms",

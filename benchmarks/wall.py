@@ -18,18 +18,18 @@ import asyncio
 import json
 import os
 import random
-import shutil
 import time
 import uuid
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
-from playwright.async_api import Browser, CDPSession, Page, async_playwright
+from playwright.async_api import Page, async_playwright
 from websockets.asyncio.client import ClientConnection, connect
 
 from benchmarks.stack import Row, awaited, center, percentile, process, row, servers
 from benchmarks.wall_load import populate
+from benchmarks.wall_page import ARGUMENTS, chromium, first_picture, heap, open_wall
 from city.zones import Zone, ZoneMap
 
 PICTURES: Final = 5
@@ -42,77 +42,8 @@ BUDGET_PAINTED_MS: Final = 100
 BUDGET_TASK_MS: Final = 100
 BUDGET_FPS: Final = 10
 BUDGET_HEAP_PCT: Final = 5
-NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ARGUMENTS: Final = (
-    "--no-sandbox",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-gpu-rasterization",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-"""As on a machine without a GPU: WebGL in software, and the page rasterised by the processor, not through WebGL (some
-distributions ask for that by default)."""
 RAISE: Final = "SELECT alert_raise($1, $2::text::jsonb)"
 NOTIFY: Final = "SELECT pg_notify('citywatch_alerts', '')"
-
-FIRST_PICTURE: Final = """
-() => new Promise((resolve) => {
-  const some = (selector) => document.querySelector(selector) !== null;
-  const drawn = () =>
-    document.querySelectorAll('.sectors > section').length === 3 &&
-    [...document.querySelectorAll('.sectors .value')].some((value) => value.textContent.trim() !== '–') &&
-    some('section[data-region=alerts] [data-alert]') &&
-    (some('.map[data-map=webgl]') || some('.map > svg path'));
-  const look = () => {
-    if (!drawn()) requestAnimationFrame(look);
-    else setTimeout(() => resolve(performance.now()), 0);
-  };
-  look();
-})
-"""
-# Times are ms since 1970 on the monotonic clock of the page. Frames and long tasks are counted from `watch.begin`.
-WATCH: Final = """
-(() => {
-  const now = () => performance.timeOrigin + performance.now();
-  const watch = (window.watch = { received: {}, painted: {}, frames: 0, tasks: [], since: 0 });
-  watch.begin = () => Object.assign(watch, { frames: 0, tasks: [], since: performance.now() });
-  watch.end = () => ({
-    seconds: (performance.now() - watch.since) / 1000,
-    frames: watch.frames,
-    longest: Math.max(0, ...watch.tasks),
-  });
-  const count = () => {
-    watch.frames++;
-    requestAnimationFrame(count);
-  };
-  count();
-  new PerformanceObserver((list) => {
-    for (const { startTime, duration } of list.getEntries()) if (startTime >= watch.since) watch.tasks.push(duration);
-  }).observe({ type: 'longtask' });
-  const Original = window.WebSocket;
-  window.WebSocket = class extends Original {
-    constructor(...all) {
-      super(...all);
-      this.addEventListener('message', ({ data, timeStamp }) => {
-        if (!data.startsWith('{"type":"delta","channel":"alerts"')) return;
-        watch.received[JSON.parse(data).alert.id] = performance.timeOrigin + timeStamp;
-      });
-    }
-  };
-  new MutationObserver(() => {
-    for (const row of document.querySelectorAll('section[data-region=alerts] [data-alert]')) {
-      const id = row.dataset.alert;
-      if (id in watch.painted) continue;
-      watch.painted[id] = null;
-      requestAnimationFrame(() => setTimeout(() => (watch.painted[id] = now()), 0));
-    }
-  }).observe(document, { childList: true, subtree: true, attributeFilter: ['data-alert'] });
-})();
-"""
 
 
 async def measure(pictures: int = PICTURES, alerts: int = ALERTS) -> list[Row]:
@@ -126,19 +57,19 @@ async def measure(pictures: int = PICTURES, alerts: int = ALERTS) -> list[Row]:
             await asyncio.to_thread(awaited, load, "(publishing)")
             await asyncio.sleep(SETTLE_S)
             async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(executable_path=_chromium(), args=list(ARGUMENTS))
-                slowest = max([await _first_picture(browser, port) for _ in range(pictures)])
-                page = await _open(browser, port)
+                browser = await playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+                slowest = max([await first_picture(browser, port) for _ in range(pictures)])
+                page = await open_wall(browser, port)
                 began = time.monotonic()
                 cdp = await page.context.new_cdp_session(page)
                 await asyncio.sleep(SETTLE_S)
                 painted, busy = await _alerts(page, pool, port, wards, alerts)
                 await asyncio.sleep(max(0.0, began + first * 60 - time.monotonic()))
-                before = await _heap(cdp)
+                before = await heap(cdp)
                 await page.evaluate("watch.begin()")
                 await asyncio.sleep(max(0.0, began + last * 60 - time.monotonic()))
                 quiet = await page.evaluate("watch.end()")
-                after = await _heap(cdp)
+                after = await heap(cdp)
                 await browser.close()
     longest = max(busy["longest"], quiet["longest"])
     fps = min(part["frames"] / part["seconds"] for part in (busy, quiet))
@@ -158,35 +89,6 @@ def _minutes() -> tuple[float, float]:
     if not 0 < float(first) < float(last):
         raise ValueError("CITYWATCH_BENCH_WALL_MINUTES is FIRST-LAST in minutes, such as 10-60")
     return float(first), float(last)
-
-
-def _chromium() -> str:
-    """CITYWATCH_CHROMIUM, or the first Chromium on the path."""
-    path = os.environ.get("CITYWATCH_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        raise RuntimeError("needs Chromium: apt-get install chromium, or set CITYWATCH_CHROMIUM to its path")
-    return path
-
-
-async def _first_picture(browser: Browser, port: int) -> float:
-    """Milliseconds, in a context that has never seen the page."""
-    page = await _open(browser, port, wait_until="commit", watched=False)
-    try:
-        took: float = await page.evaluate(FIRST_PICTURE)
-        return took
-    finally:
-        await page.context.close()
-
-
-async def _open(browser: Browser, port: int, wait_until: Any = "load", *, watched: bool = True) -> Page:
-    context = await browser.new_context(viewport={"width": 1920, "height": 1080}, timezone_id="UTC")
-    page = await context.new_page()
-    if watched:
-        await page.add_init_script(WATCH)
-    await page.goto(f"http://127.0.0.1:{port}/wall", wait_until=wait_until)
-    if watched:
-        await page.wait_for_selector(".map[data-map=webgl]", timeout=60_000)
-    return page
 
 
 async def _alerts(
@@ -260,14 +162,6 @@ async def _raise(pool: asyncpg.Pool, zone: Zone) -> str:
     await pool.execute(RAISE, now, json.dumps(body))
     await pool.execute(NOTIFY)
     return number
-
-
-async def _heap(cdp: CDPSession) -> float:
-    """Bytes in use after a forced collection."""
-    for _ in range(2):
-        await cdp.send("HeapProfiler.collectGarbage")
-    used: float = (await cdp.send("Runtime.getHeapUsage"))["usedSize"]
-    return used
 
 
 if __name__ == "__main__":

@@ -45,8 +45,9 @@ class AlertHead(msgspec.Struct, frozen=True):
         return SEVERITIES.get(self.severity, UNKNOWN_SEVERITY)
 
     def excess(self, value: float | None) -> float:
-        """How far a value is beyond the limit, as a share of it: 1.0 is twice the limit; 0 where there is none."""
-        if value is None or not self.limit:
+        """How far a value is beyond the limit, as a share of it: 1.0 is twice the limit; 0 where there is none, and
+        where the alert is not about a limit that is passed."""
+        if value is None or not self.limit or self.comparison not in (">", "<"):
             return 0.0
         beyond = value - self.limit if self.comparison == ">" else self.limit - value
         return beyond / abs(self.limit)

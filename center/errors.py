@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from access.accounts import Locked
 from access.errors import AccessError
 from access.policy import Denied
 from city import metrics
@@ -38,9 +37,11 @@ _REFUSED: Final = {
     "wrong_credentials": 401,
     "not_allowed": 403,
     "out_of_scope": 403,
+    "insecure_transport": 403,
     "must_change_password": 403,
     "disabled": 403,
     "unknown_account": 404,
+    "unknown_session": 404,
     "unknown_key": 404,
     "unknown_device": 404,
     "unknown_code": 404,
@@ -49,7 +50,6 @@ _REFUSED: Final = {
     "bad_name": 422,
     "no_grant": 422,
     "unsuitable_password": 422,
-    "locked": 423,
     "busy": 429,
     "too_many_pairings": 429,
     "refused": 502,
@@ -93,9 +93,7 @@ def not_found(what: str) -> ApiError:
 def told(error: AccessError) -> ApiError:
     """The answer to what access refuses."""
     status = _REFUSED.get(error.code, 409)
-    waits = {423: 1, 429: BUSY_S, 503: RETRY_AFTER_S}.get(status)
-    if isinstance(error, Locked):
-        waits = max(1, round(error.seconds))
+    waits = {429: BUSY_S, 503: RETRY_AFTER_S}.get(status)
     return ApiError(status, error.code, error.sentence, retry_after_s=waits)
 
 
@@ -117,7 +115,6 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         413: "Too large",
         415: "Media type not supported",
         422: "A parameter is wrong",
-        423: "Locked after too many wrong passwords; try again after Retry-After seconds",
         429: "Too many at once; try again after Retry-After seconds",
         502: "The identity provider refused, or its answer is wrong",
         503: "The database, the broker or the identity provider is away; try again after Retry-After seconds",
@@ -127,7 +124,7 @@ def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
         status: {
             "model": ErrorBody,
             "description": texts[status],
-            **({"headers": headers} if status in (423, 429, 503) else {}),
+            **({"headers": headers} if status in (429, 503) else {}),
         }
         for status in statuses
     }

@@ -1,8 +1,9 @@
 """Follows the alert history into the hub: every transition once, in order, without a hole.
 
-A NOTIFY is only a hint that saves the wait; the poll every 250 ms is what the promise rests on. A database that has not
-answered a poll for COMMAND_S is given up and connected to anew: a half-open connection never reports its own end, and
-while nobody is through the clients hear no heartbeat.
+Its connection is the one that listens, also for others (`hints`: what to call when a channel says something, and after
+each connect, when something may have been missed). A NOTIFY is only a hint that saves the wait; the poll every 250 ms
+is what the promise rests on. A database that has not answered a poll for COMMAND_S is given up and connected to anew: a
+half-open connection never reports its own end, and while nobody is through the clients hear no heartbeat.
 
 A seq is taken only when it is the next one. A hole cannot come from the writers (seq is given in commit order), so one
 that stays means that history was cut or the database is another one: then the book is loaded anew and every client told
@@ -10,6 +11,7 @@ of the gap.
 """
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import asyncpg
@@ -38,12 +40,15 @@ log = structlog.get_logger(__name__)
 class Follower:
     """Owns a connection; `caught_up` says whether the hub stood where the history stood at the last poll."""
 
-    def __init__(self, dsn: str, pool: asyncpg.Pool, hub: Hub, clock: Clock) -> None:
+    def __init__(
+        self, dsn: str, pool: asyncpg.Pool, hub: Hub, clock: Clock, hints: Mapping[str, Callable[[], None]]
+    ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._hub = hub
         self._clock = clock
         self._hint = asyncio.Event()
+        self._hints = {CHANNEL: self._hint.set, **hints}
         self._polled = float("-inf")
         self._hole_since: float | None = None
         self.loaded = asyncio.Event()
@@ -65,7 +70,9 @@ class Follower:
             try:
                 connection = await connect(self._dsn, application="center follower", command_timeout_s=COMMAND_S)
                 try:
-                    await connection.add_listener(CHANNEL, self._hinted)
+                    for channel, hint in self._hints.items():
+                        await connection.add_listener(channel, self._hinted)
+                        hint()
                     await self._load_if_needed(connection)
                     failures = 0
                     await self._follow(connection)
@@ -138,5 +145,5 @@ class Follower:
         elif now - self._hole_since > HOLE_S:
             await self._reload(f"the history has a hole before {found}")
 
-    def _hinted(self, *_: object) -> None:
-        self._hint.set()
+    def _hinted(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
+        self._hints[channel]()

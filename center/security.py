@@ -5,6 +5,7 @@ a cross-site request; both are refused here.
 """
 
 import ipaddress
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -66,22 +67,24 @@ def is_known_host(name: str, listed: frozenset[str]) -> bool:
     return True
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's own."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def listed_names(setting: str) -> frozenset[str]:
     """The comma-separated names of CITYWATCH_CENTER_HOSTS."""
     return frozenset(name.strip().lower() for name in setting.split(",") if name.strip())
 
 
 def networks(setting: str) -> tuple[Network, ...]:
-    """The addresses and networks of CITYWATCH_TRUSTED_PROXIES. Raises ValueError."""
+    """The addresses and networks of a setting, comma separated. Raises ValueError."""
     return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in setting.split(",") if text.strip())
+
+
+def is_within(host: str, wanted: Iterable[Network]) -> bool:
+    """Whether an address lies in one of these networks; an IPv4 address may be written as one of IPv6."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if address.version == 6 else None
+    return any((mapped or address) in network for network in wanted)
 
 
 class Guard:
@@ -125,7 +128,7 @@ class Guard:
             scope["scheme"] = "wss" if scope["type"] == "websocket" else "https"
 
     def _trusts(self, host: str) -> bool:
-        return _is_address(host) and any(ipaddress.ip_address(host) in network for network in self._proxies)
+        return is_within(host, self._proxies)
 
     def _refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         headers = Headers(scope=scope)

@@ -7,7 +7,7 @@ from typing import Self
 import asyncpg
 from starlette.requests import HTTPConnection
 
-from access import oidc
+from access import directory, oidc
 from access.directory import Directory
 from access.policy import Role
 from access.provider import Client
@@ -54,7 +54,7 @@ class Center:
         self.state = CityState(catalogue, zones, self.book, self.latest, names)
         self.hub = Hub(self.book, self.latest, self.state)
         self.screens = Screens()
-        self.follower = Follower(settings.database_dsn, pool, self.hub, clock)
+        self.follower = Follower(settings.database_dsn, pool, self.hub, clock, {directory.CHANNEL: self.directory.hint})
         self.live = LiveTail(settings, pool, self.latest, clock)
         self.panels = Panels(
             self.hub,

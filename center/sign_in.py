@@ -1,7 +1,8 @@
 """Who sends a request: the cookie or key that it brings, and the cookies that a sign-in leaves.
 
 Over https the cookies are `__Host-…` and Secure; over plain HTTP there is sign-in on localhost only, where browsers
-count a page as safe. A cookie that comes over plain HTTP from elsewhere is not looked at.
+count a page as safe. A cookie that comes over plain HTTP from elsewhere is not looked at, and a key is refused unless
+its network is one of CITYWATCH_PLAIN_HTTP_NETWORKS.
 """
 
 import ipaddress
@@ -14,8 +15,9 @@ from starlette.responses import Response
 
 from access import devices, keys
 from access.directory import Credential, Directory
-from access.policy import NOBODY, Principal, Role
+from access.policy import NOBODY, Denied, Principal, Role
 from center.errors import ApiError
+from center.security import is_within, networks
 from city.actor import Actor
 from city.settings import Settings
 
@@ -23,6 +25,7 @@ COOKIE: Final = "citywatch"
 CSRF_HEADER: Final = "X-CSRF-Token"
 LONGEST: Final = 200
 """Characters of a credential; ours have some 70."""
+LOOPBACK: Final = networks("127.0.0.0/8, ::1")
 LOCAL: Final = Principal("local", "local", "local", Role.admin)
 """Everybody, while sign-in is off."""
 
@@ -50,21 +53,37 @@ class SignIn:
         self.lasts = timedelta(hours=settings.session_hours)
         self.idle = timedelta(minutes=settings.session_idle_minutes)
         self._directory = directory
+        self._plain = networks(settings.plain_http_networks)
 
     async def who(self, connection: HTTPConnection) -> Caller:
-        """Whoever sends this; nobody without a valid credential. Raises the database's errors."""
+        """Whoever sends this; nobody without a valid credential.
+
+        Raises Denied: insecure_transport, the database's errors.
+        """
         address = address_of(connection)
         if not self.required:
             return Caller(LOCAL, address)
         for credential in credentials(connection):
+            if credential.kind == "key":
+                self._need_secret(connection, address)
             principal = await self._directory.resolve(credential)
             if principal is not None:
                 return Caller(principal, address, credential)
         return Caller(NOBODY, address)
 
+    def _need_secret(self, connection: HTTPConnection, address: str | None) -> None:
+        """Raises Denied where others may have read the key on its way here."""
+        if _encrypted(connection) or address is None or is_within(address, LOOPBACK) or is_within(address, self._plain):
+            return
+        sentence = (
+            "This key came over plain HTTP, where others can read it, so it was not looked at: use https, and rotate "
+            "the key. Behind a proxy that ends TLS, list the proxy's address in CITYWATCH_TRUSTED_PROXIES."
+        )
+        raise Denied("insecure_transport", sentence)
+
     def keep(self, response: Response, connection: HTTPConnection, use: Use, token: str, lasts: timedelta) -> None:
         """Sets a cookie."""
-        secure = connection.url.scheme in ("https", "wss")
+        secure = _encrypted(connection)
         response.set_cookie(
             cookie_name(use, secure),
             token,
@@ -81,7 +100,7 @@ class SignIn:
 
     def drop(self, response: Response, connection: HTTPConnection, use: Use) -> None:
         """Has the browser forget a cookie."""
-        secure = connection.url.scheme in ("https", "wss")
+        secure = _encrypted(connection)
         response.delete_cookie(cookie_name(use, secure), path="/", secure=secure, httponly=True, samesite="lax")
 
 
@@ -93,7 +112,7 @@ def credentials(connection: HTTPConnection) -> list[Credential]:
         return [Credential("key", text)] if is_key else []
     if not is_private(connection):
         return []
-    secure = connection.url.scheme in ("https", "wss")
+    secure = _encrypted(connection)
     found: list[Credential] = []
     if text := connection.cookies.get(cookie_name("session", secure), "")[:LONGEST]:
         found.append(Credential("session", text))
@@ -110,7 +129,7 @@ def cookie_name(use: Use, secure: bool) -> str:
 
 def is_private(connection: HTTPConnection) -> bool:
     """Whether nobody between here and the browser can read along: https, or the browser's own machine."""
-    return connection.url.scheme in ("https", "wss") or is_this_machine(connection.url.hostname or "")
+    return _encrypted(connection) or is_this_machine(connection.url.hostname or "")
 
 
 def need_private(connection: HTTPConnection) -> None:
@@ -121,6 +140,11 @@ def need_private(connection: HTTPConnection) -> None:
             "proxy's address in CITYWATCH_TRUSTED_PROXIES."
         )
         raise ApiError(403, "https_required", sentence)
+
+
+def _encrypted(connection: HTTPConnection) -> bool:
+    """Whether it came by https, here or at a proxy that is trusted (center.security believes those)."""
+    return connection.url.scheme in ("https", "wss")
 
 
 def is_this_machine(host: str) -> bool:

@@ -127,7 +127,8 @@ class Socket:
             await websocket.close(LATER, "the database does not answer")
         except Denied as denied:
             nobody = denied.code == "sign_in_required"
-            metrics.SOCKET_REFUSED.labels("sign_in_required" if nobody else "not_allowed").inc()
+            reason = denied.code if denied.code in ("sign_in_required", "insecure_transport") else "not_allowed"
+            metrics.SOCKET_REFUSED.labels(reason).inc()
             cast(ScreenWire, websocket.scope["extensions"][WIRE]).write(frames.error(denied.code, denied.sentence))
             await websocket.close(SIGNED_OUT if nobody else CHANGED, denied.code)
         else:

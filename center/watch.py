@@ -1,7 +1,8 @@
 """Watches over the rights of everybody who is connected: whoever loses them while a WebSocket is open is let go.
 
-A session that ended, ran out or was revoked closes with 4401, a role or scope that changed with 4403; both within the
-directory's poll of half a second. While the database is away nobody is let go: the screens go on with what they have.
+A session that ended, ran out or was revoked closes with 4401, a role or scope that changed with 4403; both at once
+where the database's NOTIFY comes through, else within the directory's poll of half a second. While the database is away
+nobody is let go: the screens go on with what they have.
 """
 
 import asyncio

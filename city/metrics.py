@@ -153,7 +153,8 @@ FOLLOW_SEQ = Gauge("citywatch_follow_seq", "Newest seq of history that this proc
 SCREENS = Gauge("citywatch_screens", "Screens that tell what they painted; silent: a hung one, or gone", ["state"])
 SOCKET_REFUSED = Counter(
     "citywatch_socket_refused_total",
-    "WebSocket connections refused: too_many, not_loaded, wrong_host, wrong_origin, sign_in_required, not_allowed",
+    "WebSocket connections refused: too_many, not_loaded, wrong_host, wrong_origin, sign_in_required, not_allowed, "
+    "insecure_transport",
     ["reason"],
 )
 SOCKET_ENDED = Counter(
@@ -164,7 +165,9 @@ SIGN_INS = Counter(
     "Sign-ins by way (local, oidc, pairing, link) and outcome: done, refused, locked, too_many",
     ["way", "outcome"],
 )
-DENIED = Counter("citywatch_denied_total", "Requests denied: sign_in_required, not_allowed, out_of_scope, …", ["code"])
+DENIED = Counter(
+    "citywatch_denied_total", "Requests denied: sign_in_required, not_allowed, insecure_transport, …", ["code"]
+)
 SOCKET_ERRORS = Counter(
     "citywatch_socket_errors_total", "Messages of clients that were answered by an error, by its code", ["code"]
 )

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     trusted_proxies: str = Field(
         "", description="addresses and networks whose X-Forwarded-For and -Proto count, comma separated"
     )
+    plain_http_networks: str = Field(
+        "", description="addresses and networks from which keys may come over plain HTTP, readable on the way"
+    )
     public_url: str = Field(
         "", description="how browsers call the center, such as https://watch.city.example; needed for OpenID Connect"
     )

@@ -59,11 +59,15 @@ class ZoneFile:
         check_codes(path, [shape.code for shape in shapes])
         return cls(shapes, schematic, str(collection.get("source", "")))
 
+    @property
+    def lines(self) -> bytes:
+        """The map as `save` writes it: one feature a line."""
+        return self.encoded.replace(b'{"type":"Feature",', b'\n{"type":"Feature",') + b"\n"
+
     def save(self, path: Path) -> None:
-        """Write the map whole or not at all; one feature a line. Raises OSError."""
-        lines = self.encoded.replace(b'{"type":"Feature",', b'\n{"type":"Feature",') + b"\n"
+        """Write the map whole or not at all. Raises OSError."""
         part = path.with_suffix(".part")
-        part.write_bytes(lines)
+        part.write_bytes(self.lines)
         part.replace(path)
 
 

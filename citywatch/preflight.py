@@ -196,20 +196,26 @@ def demo_problems(port, state=STATE):
 
 def step(name, command):
     # type: (str, list[str]) -> int
-    """Run a command quietly: its name and seconds when it succeeds, one sentence and its last words when not."""
-    print("%-34s " % name, end="", flush=True)
+    """Run a command quietly: its name and seconds when it succeeds, one sentence and its last words when not.
+
+    A terminal shows the name while the command runs; a log gets whole lines, as other steps may write beside this one.
+    """
+    label = "%-34s " % name
+    if sys.stdout.isatty():
+        print(label, end="", flush=True)
+        label = ""
     started = time.time()
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
     except OSError as error:
-        print("failed\n%s" % error)
+        print("%sfailed\n%s" % (label, error))
         return 1
     seconds = time.time() - started
     if done.returncode == 0:
-        print("%6.1f s" % seconds)
+        print("%s%6.1f s" % (label, seconds), flush=True)
         return 0
     output = done.stdout.decode("utf-8", "replace")
-    print("failed after %.1f s" % seconds)
+    print("%sfailed after %.1f s" % (label, seconds))
     print(explanation(output) or "\n".join(output.strip().splitlines()[-15:]))
     return 1
 

@@ -8,6 +8,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
+from city.actor import Actor
 from city.database import load_sql
 from city.kafka import Producer, topic_for
 from ingest.letters import headers_from_json
@@ -66,10 +67,12 @@ async def get(pool: asyncpg.Pool, letter_id: int) -> Letter | None:
     return None if row is None else _letter(row)
 
 
-async def replay(pool: asyncpg.Pool, producer: Producer, letters: Iterable[Letter]) -> int:
-    """Publish the letters again, marked with a header that names them, and note when; returns how many.
+async def replay(pool: asyncpg.Pool, producer: Producer, letters: Iterable[Letter], actor: Actor) -> int:
+    """Publish the letters again, marked with a header that names them, and note when, and by whom in the audit trail;
+    returns how many.
 
-    A repeat (after a crash between the two) is harmless: the event's identity makes it a duplicate.
+    A repeat (after a crash between the two, when the letter still counts as waiting) is harmless: the event's identity
+    makes it a duplicate.
     Raises CantReplayError before anything of that letter is sent, PublishRefused, PublishUnknown.
     """
     count = 0
@@ -78,7 +81,7 @@ async def replay(pool: asyncpg.Pool, producer: Producer, letters: Iterable[Lette
         headers = [header for header in letter.headers if header[0] != REPLAY_HEADER]
         headers.append((REPLAY_HEADER, str(letter.id).encode()))
         await producer.publish(topic, letter.raw, key=letter.key, headers=headers)
-        await pool.execute(_MARK, letter.id)
+        await pool.execute(_MARK, letter.id, actor.json(), topic)
         count += 1
     return count
 
@@ -112,4 +115,4 @@ def _letter(row: asyncpg.Record) -> Letter:
 
 _FIND = load_sql("ingest", "find_letters.sql")
 _GET = load_sql("ingest", "get_letter.sql")
-_MARK = "UPDATE dead_letter SET replayed_at = clock_timestamp() WHERE id = $1"
+_MARK = load_sql("ingest", "mark_replayed.sql")

@@ -42,6 +42,11 @@ class Scenario:
 
     name: str
     summary: str
+    then: str
+    """What to watch for after the first alert, as a clause of its own."""
+    first_alert_s: float | None = None
+    """The first alert comes so many seconds after the start, or sooner, at any hour; None: there may be none for hours.
+    """
     storms: tuple[StormPlan, ...] = ()
     showers: bool = True
     """Whether ordinary afternoon showers come and go."""
@@ -67,6 +72,15 @@ class Scenario:
     mishaps_after_s: float | None = None
     """From when on single mishaps of an ordinary day happen: an accident, a burst main, a noisy site; None: never."""
 
+    @property
+    def outlook(self) -> str:
+        """What somebody who watches it will see, and when."""
+        if self.first_alert_s is None:
+            return f"the {self.name} scenario is an ordinary day: {self.then}"
+        minutes = self.first_alert_s / 60
+        within = "a minute" if minutes == 1 else f"{minutes:.0f} minutes"
+        return f"within {within} the {self.name} scenario raises its first alert; {self.then}"
+
 
 _KNOWN_STREET: Final = (106.7195, 10.7925)  # Nguyễn Hữu Cảnh
 _CENTRE: Final = (106.702, 10.790)
@@ -78,12 +92,15 @@ WELCOME_SENSOR: Final = "FL-NGUYEN-HUU-CANH"
 CALM: Final = Scenario(
     "calm",
     "An ordinary day: rush hours, an afternoon shower, a handful of alarms such as an accident or a burst main.",
+    then="hours may pass without an alert.",
     mishaps_after_s=0.0,
 )
 
 RUSH_HOUR: Final = Scenario(
     "rush-hour",
     "Everybody drives home at once: within minutes junctions jam and queues grow; it eases after an hour.",
+    then="queues grow, and what jams stays jammed for an hour.",
+    first_alert_s=480,
     rush=Curve(((0, 0), (60, 0.3), (240, 1.0), (3600, 1.0), (4500, 0.0))),
     talk=Curve(((60, 1), (240, 3), (3600, 3), (4500, 1))),
     showers=False,
@@ -92,6 +109,8 @@ RUSH_HOUR: Final = Scenario(
 FLOOD: Final = Scenario(
     "flood",
     "A downpour meets the high tide: rain, tide alarms I to III, flooded streets, jams, ambulances held up.",
+    then="the river and the streets follow within five more, and in a quarter of an hour the first are emergencies.",
+    first_alert_s=120,
     storms=(
         StormPlan(
             *_CENTRE,
@@ -110,6 +129,8 @@ FLOOD: Final = Scenario(
 SMOG: Final = Scenario(
     "smog",
     "Still air traps fine dust: PM2.5 and the index rise over the whole city within minutes and stay high for an hour.",
+    then="it stays over the whole city for an hour.",
+    first_alert_s=900,
     smog=Curve(((30, 0), (300, 0.8), (600, 1.0), (3600, 1.0), (5400, 0))),
     showers=False,
     talk=Curve(((300, 1), (600, 2), (3600, 2), (5400, 1))),
@@ -118,6 +139,8 @@ SMOG: Final = Scenario(
 OUTBREAK: Final = Scenario(
     "outbreak",
     "Dengue: ward after ward reports high weekly numbers, emergency rooms and intensive care fill.",
+    then="ward after ward, and the hospitals fill behind them.",
+    first_alert_s=60,
     outbreak=Curve(((0, 0.6), (120, 0.8), (600, 1.0), (7200, 1.0), (14400, 0.3))),
     talk=Curve(((120, 1), (600, 2))),
 )
@@ -125,12 +148,16 @@ OUTBREAK: Final = Scenario(
 DEAD_FEED: Final = Scenario(
     "dead-feed",
     "After a minute all of traffic falls silent at once, later the noise meters; after eleven minutes both are back.",
+    then="one for all of traffic, then one for the noise meters; after eleven minutes both clear.",
+    first_alert_s=120,
     silent={"traffic": (60.0, 660.0), "noise": (120.0, 660.0)},
 )
 
 WRONG_CLOCK: Final = Scenario(
     "wrong-clock",
     "After a minute all hospitals report two hours late, and rain gauges send local time as if it were UTC (+7 h).",
+    then="one a sector, however many clocks are wrong, and both clear within half an hour.",
+    first_alert_s=180,
     clock_error_s={
         "health": Curve(((60, 0), (60.001, -7200), (1260, -7200), (1260.001, 0))),
         "rain": Curve(((60, 0), (60.001, 25_200), (1260, 25_200), (1260.001, 0))),
@@ -140,6 +167,8 @@ WRONG_CLOCK: Final = Scenario(
 WELCOME: Final = Scenario(
     "welcome",
     "The demo's opening: a shower floods one street; an alert is raised within a minute and clears in three.",
+    then="within four it clears.",
+    first_alert_s=60,
     storms=(
         StormPlan(
             *_KNOWN_STREET,

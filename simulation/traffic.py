@@ -53,7 +53,8 @@ class Traffic(Measuring):
         who, when = self.instruments.due(moment.after_us, moment.until_us)
         if not len(who):
             return None
-        demand = self._load[who] * moment.local.driving + self._rush_load[who] * moment.scenario.rush.at(moment.second)
+        rush = moment.scenario.rush.at(moment.second)
+        demand = self._load[who] * max(moment.local.driving, rush) + self._rush_load[who] * rush
         rain = weather.rain_at(self.instruments.points[who]) if weather.raining else np.zeros(len(who))
         passable = np.minimum(self._passable(who), 1 - 0.88 * self._accidents.strength(who))
         ratio = demand * (1 + self._wander.step(who)) / (1 - 0.2 * np.minimum(1.0, rain / 60))

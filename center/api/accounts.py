@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from access import accounts as people
-from access import audit
+from access import audit, sessions
 from access.policy import Role
 from center.api.common import CenterOf, DateTime, Name, Sectors, Strict, Zones, answers, json_answer, known_scope
 from center.errors import errors
@@ -67,6 +67,12 @@ class FirstPassword(BaseModel):
 
     account: AccountOut
     password: str
+
+
+class Ended(BaseModel):
+    """How many sessions were ended."""
+
+    ended: int
 
 
 class Reset(BaseModel):
@@ -160,3 +166,16 @@ async def unlock(center: CenterOf, actor: ActorOf, account_id: uuid.UUID) -> Res
     """Forgets the wrong passwords."""
     await people.unlock(center.pool, actor, account_id)
     return Response(status_code=204)
+
+
+@router.delete(
+    "/{account_id}/sessions",
+    summary="Sign somebody out everywhere",
+    dependencies=MANAGE,
+    responses={**answers(Ended), **errors(404, 422, 503)},
+)
+async def end_sessions(center: CenterOf, actor: ActorOf, account_id: uuid.UUID) -> Response:
+    """Ends every session of the account; its WebSockets close at once."""
+    ended = await sessions.end_all(center.pool, actor, account_id)
+    center.directory.hint()
+    return json_answer({"ended": ended})

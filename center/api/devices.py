@@ -1,6 +1,7 @@
 """/api/v1/devices: screens. A wall shows a code that a person confirms, or comes with a link; it may only read."""
 
 import uuid
+from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Request
@@ -8,6 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from access import devices as store
+from access import pairing as pairings
 from access.devices import DeviceError
 from access.policy import Principal
 from center import limiting
@@ -15,7 +17,7 @@ from center.api.common import CenterOf, DateTime, Name, Sectors, Strict, Zones, 
 from center.errors import errors
 from center.limiting import bucket
 from center.permit import ActorOf, CallerOf, Permit, resources
-from center.sign_in import need_private
+from center.sign_in import credentials, need_private
 from city import metrics
 
 router = resources("/devices", tag="access")
@@ -94,6 +96,22 @@ class Claim(Strict):
     link: str = Field(min_length=1, max_length=100)
 
 
+class NewLink(Strict):
+    """A link that pairs whoever opens it."""
+
+    name: Name = Field(description="What the screens will be called")
+    uses: int = Field(1, ge=1, le=1000, description="So many screens")
+    hours: float = Field(24, ge=0.1, le=24 * 30, allow_inf_nan=False, description="It ends after so many hours")
+    sectors: Sectors = Field(default_factory=list)
+    zones: Zones = Field(default_factory=list)
+
+
+class LinkMade(BaseModel):
+    """A link's secret, which is shown once."""
+
+    link: str = Field(description="To be opened as `/wall#link=…`")
+
+
 @router.get("", summary="Screens", dependencies=READ, responses={**answers(Devices), **errors(503)})
 async def devices(center: CenterOf) -> Response:
     """Paired screens."""
@@ -111,7 +129,7 @@ async def pairing(center: CenterOf, request: Request, caller: CallerOf) -> Respo
     """For a wall without access: it shows the code and polls."""
     need_private(request)
     center.limiter.take(limiting.PAIRING, "pairing from", bucket(caller.address))
-    return json_answer(await store.begin(center.pool, caller.address), 201)
+    return json_answer(await pairings.begin(center.pool, caller.address), 201)
 
 
 @router.post(
@@ -124,7 +142,7 @@ async def poll(center: CenterOf, request: Request, caller: CallerOf, body: Poll)
     """Once it was, the answer sets the screen's cookie."""
     need_private(request)
     center.limiter.take(limiting.POLL, "poll from", bucket(caller.address))
-    token = await store.poll(center.pool, body.secret)
+    token = await pairings.poll(center.pool, body.secret)
     if token is None:
         return json_answer({"state": "waiting"})
     metrics.SIGN_INS.labels("pairing", "done").inc()
@@ -138,11 +156,12 @@ async def poll(center: CenterOf, request: Request, caller: CallerOf, body: Poll)
     responses={**answers(Paired), **errors(403, 408, 410, 413, 422, 429, 503)},
 )
 async def claim(center: CenterOf, request: Request, caller: CallerOf, body: Claim) -> Response:
-    """The answer sets the screen's cookie."""
+    """The answer sets the screen's cookie. A browser that is a screen already stays that one, renewed by the link."""
     need_private(request)
     center.limiter.take(limiting.CLAIM, "claim from", bucket(caller.address))
+    present = next((one.secret for one in credentials(request) if one.kind == "device"), None)
     try:
-        token = await store.claim(center.pool, body.link, caller.address)
+        token = await store.claim(center.pool, body.link, caller.address, present)
     except DeviceError:
         metrics.SIGN_INS.labels("link", "refused").inc()
         raise
@@ -160,8 +179,31 @@ async def confirm(center: CenterOf, who: MayPair, caller: CallerOf, body: NewDev
     """Lets the screen that shows this code look, within the scope of who confirms it."""
     center.limiter.take(limiting.CONFIRM, "confirm by", who.id)
     known_scope(center, body.sectors, body.zones)
-    device = await store.confirm(center.pool, who, caller.address, body.code, body.name, body.sectors, body.zones)
+    device = await pairings.confirm(center.pool, who, caller.address, body.code, body.name, body.sectors, body.zones)
     return json_answer(device, 201)
+
+
+@router.post(
+    "/links",
+    status_code=201,
+    summary="Make a link",
+    responses={**answers(LinkMade, "Made", 201), **errors(408, 413, 422, 429, 503)},
+)
+async def link(center: CenterOf, who: MayPair, caller: CallerOf, body: NewLink) -> Response:
+    """Whoever opens the wall with it is paired, within the scope of who makes it; its secret is shown once."""
+    center.limiter.take(limiting.CONFIRM, "link by", who.id)
+    known_scope(center, body.sectors, body.zones)
+    secret = await store.link(
+        center.pool,
+        who,
+        caller.address,
+        body.name,
+        uses=body.uses,
+        lasts=timedelta(hours=body.hours),
+        sectors=body.sectors,
+        zones=body.zones,
+    )
+    return json_answer({"link": secret}, 201)
 
 
 @router.delete(

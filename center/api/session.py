@@ -1,5 +1,6 @@
 """/api/v1/session: sign in with a local account, see who one is, change the password, sign out here or elsewhere."""
 
+import math
 import uuid
 from typing import Any, Final, Literal
 
@@ -7,8 +8,9 @@ from fastapi import Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from access import accounts, secrets, sessions
-from access.accounts import AccountError, Locked
+from access import by_password, secrets, sessions
+from access.accounts import Account, AccountError
+from access.by_password import Locked
 from access.directory import Credential
 from access.errors import AccessError
 from access.names import folded
@@ -75,6 +77,7 @@ class SessionOut(BaseModel):
     csrf: str | None = Field(description="To be sent as X-CSRF-Token with whatever changes something")
     expires_at: DateTime | None
     sign_in: WaysIn
+    timezone: str = Field(description="The city's, as in the tz database", examples=["Asia/Ho_Chi_Minh"])
 
 
 class OwnSessionOut(BaseModel):
@@ -101,7 +104,7 @@ class Ended(BaseModel):
     ended: int
 
 
-@router.get("", summary="Who am I", dependencies=OPEN, responses={**answers(SessionOut), **errors(503)})
+@router.get("", summary="Who am I", dependencies=OPEN, responses={**answers(SessionOut), **errors(403, 503)})
 async def whoami(center: CenterOf, request: Request) -> Response:
     """Also for nobody: then it says how to sign in."""
     return json_answer(_told(center, request, await center.sign_in.who(request)))
@@ -111,16 +114,19 @@ async def whoami(center: CenterOf, request: Request) -> Response:
     "",
     summary="Sign in",
     dependencies=OPEN,
-    responses={**answers(SessionOut), **errors(401, 403, 408, 409, 413, 422, 423, 429, 503)},
+    responses={**answers(SessionOut), **errors(401, 403, 408, 409, 413, 422, 429, 503)},
 )
 async def sign_in(center: CenterOf, request: Request, caller: CallerOf, body: SignInBody) -> Response:
-    """A new session in a cookie; the one that the browser had before ends."""
+    """A new session in a cookie; the one that the browser had before ends.
+
+    A wrong password, a name that nobody has, and one that is held after five wrong passwords are answered alike (401).
+    """
     if not center.sign_in.required:
         raise ApiError(409, "sign_in_off", "Sign-in is off here: everybody may do everything.")
     need_private(request)
     _count_attempt(center, caller.address, body.name)
     try:
-        account = await accounts.sign_in(center.pool, body.name, body.password, caller.address)
+        account = await by_password.sign_in(center.pool, body.name, body.password, caller.address)
     except AccessError as refused:
         metrics.SIGN_INS.labels("local", "locked" if isinstance(refused, Locked) else "refused").inc()
         raise
@@ -146,7 +152,7 @@ async def sign_out(center: CenterOf, request: Request, caller: CallerOf) -> Resp
     status_code=204,
     summary="Change one's password",
     dependencies=OWN,
-    responses=errors(403, 408, 409, 413, 422, 423, 429, 503),
+    responses=errors(403, 408, 409, 413, 422, 429, 503),
 )
 async def change_password(center: CenterOf, request: Request, caller: CallerOf, body: PasswordBody) -> Response:
     """Every other session of the account ends."""
@@ -155,9 +161,13 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
     center.limiter.take(limiting.PASSWORD, "password", who.id)
     assert who.session is not None
     try:
-        await accounts.change_password(
+        await by_password.change(
             center.pool, uuid.UUID(who.id), body.old, body.new, caller.address, uuid.UUID(who.session)
         )
+    except Locked as locked:
+        wait = math.ceil(locked.seconds)
+        sentence = f"Too many wrong passwords; try again in {wait} s."
+        raise ApiError(429, "too_many_requests", sentence, retry_after_s=wait) from locked
     except AccountError as refused:
         if refused.code != "wrong_credentials":
             raise
@@ -170,7 +180,7 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
 async def own_sessions(center: CenterOf, caller: CallerOf) -> Response:
     """Where one is signed in."""
     who = _person(caller)
-    found = await sessions.own(center.pool, who, center.sign_in.idle)
+    found = await sessions.of_account(center.pool, uuid.UUID(who.id), center.sign_in.idle)
     return json_answer({"sessions": [_session(one, who) for one in found]})
 
 
@@ -182,7 +192,21 @@ async def end_others(center: CenterOf, caller: CallerOf) -> Response:
     return json_answer({"ended": ended})
 
 
-async def begin(center: Center, request: Request, account: accounts.Account, address: str | None) -> tuple[Caller, str]:
+@router.delete(
+    "/all/{session_id}",
+    status_code=204,
+    summary="Sign out one session",
+    dependencies=OWN,
+    responses=errors(404, 409, 422, 503),
+)
+async def end_one(center: CenterOf, caller: CallerOf, session_id: uuid.UUID) -> Response:
+    """Ends one of one's sessions, as the list names it; its WebSockets close at once."""
+    await sessions.end_one(center.pool, caller.actor, uuid.UUID(_person(caller).id), session_id)
+    center.directory.hint()
+    return Response(status_code=204)
+
+
+async def begin(center: Center, request: Request, account: Account, address: str | None) -> tuple[Caller, str]:
     """A new session of a person who proved who they are, and its token; the browser's former session ends."""
     before = await center.sign_in.who(request)
     if before.principal.session is not None:
@@ -228,6 +252,7 @@ def _told(center: Center, request: Request, caller: Caller) -> dict[str, Any]:
         "csrf": secrets.csrf(caller.credential.secret) if by_cookie and caller.credential is not None else None,
         "expires_at": None if who.expires_us is None else format_time(who.expires_us),
         "sign_in": center.ways_in(request),
+        "timezone": center.catalogue.city.timezone,
     }
 
 

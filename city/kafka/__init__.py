@@ -10,7 +10,7 @@ from city.kafka.errors import (
     PublishUnknown,
     TopicMisconfigured,
 )
-from city.kafka.log import LogReader, open_log_reader
+from city.kafka.log import LogReader, TimestampType, open_log_reader
 from city.kafka.partition import Progress
 from city.kafka.producer import Producer, Sent
 from city.kafka.records import Batch, Record, Refused, TopicPartition, record_hash
@@ -35,6 +35,7 @@ __all__ = [
     "Refused",
     "Sent",
     "StickyAssignor",
+    "TimestampType",
     "TopicAssignor",
     "TopicMisconfigured",
     "TopicPartition",

@@ -15,10 +15,9 @@ from city.kafka.log import LogReader
 from city.kafka.membership import Membership
 from city.kafka.partition import PartitionState, Progress
 from city.kafka.records import Batch, TopicPartition
+from city.kafka.turns import Turns
 from city.settings import Settings
 
-_ROOM_BYTES: Final = 8 * 1024 * 1024
-"""How many bytes of batches, inflated, are opened for one call; the last may go beyond."""
 _GONE_AGAIN_S: Final = 5.0
 _TAKE_AGAIN_S: Final = (1.0, 2.0, 5.0, 10.0)
 """Pauses before a partition that could not be taken is asked about again."""
@@ -65,6 +64,7 @@ class GroupConsumer:
         self._client = Client(settings, group)
         self._activity = asyncio.Event()
         self._fetcher = Fetcher(self._client, group, settings, self._activity.set)
+        self._intake = self._fetcher.intake
         self._membership = Membership(
             self._client, group, self._topics, assignor or PartitionAssignor(), self._activity.set
         )
@@ -73,7 +73,7 @@ class GroupConsumer:
         self._to_revoke: set[TopicPartition] = set()
         self._to_take: set[TopicPartition] = set()
         self._waiting: dict[TopicPartition, _Waiting] = {}
-        self._turn = 0
+        self._turns = Turns(group, self._fetcher.wake)
         self.log = LogReader(self._client)
 
     async def __aenter__(self) -> Self:
@@ -106,18 +106,18 @@ class GroupConsumer:
     @property
     def assignment(self) -> set[TopicPartition]:
         """Partitions that this member reads now."""
-        return set(self._fetcher.partitions)
+        return set(self._intake.partitions)
 
     def progress(self) -> dict[TopicPartition, Progress]:
         """How far each assigned partition is read, and where it ended at its last fetch."""
-        return {tp: state.progress for tp, state in self._fetcher.partitions.items()}
+        return {tp: state.progress for tp, state in self._intake.partitions.items()}
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         """Read on at `offset`; what was fetched of the partition is dropped. A partition not assigned is ignored."""
-        state = self._fetcher.partitions.get(tp)
+        state = self._intake.partitions.get(tp)
         if state is not None:
             state.move(offset)
-            self._fetcher.gone_at.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
             self._fetcher.wake()
 
     def pause(self, *partitions: TopicPartition) -> None:
@@ -129,8 +129,8 @@ class GroupConsumer:
 
     def _set_paused(self, partitions: Iterable[TopicPartition], paused: bool) -> None:
         for tp in partitions:
-            if tp in self._fetcher.partitions:
-                self._fetcher.partitions[tp].paused = paused
+            if tp in self._intake.partitions:
+                self._intake.partitions[tp].paused = paused
         self._fetcher.wake()
 
     def retake(self, *partitions: TopicPartition) -> None:
@@ -152,44 +152,13 @@ class GroupConsumer:
             self._check()
             await self._settle()
             self._raise_gone()
-            batches = self._take(max_records)
+            batches = self._turns.take(self._intake.partitions.values(), max_records)
             left = deadline - time.monotonic()
             if batches or left <= 0:
                 return batches
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _TAKE_AGAIN_S[0])):
                     await self._activity.wait()
-
-    def _take(self, limit: int) -> list[Batch]:
-        """Slices of what is buffered; a partition with an inflated batch open comes first, the others in turn."""
-        states = [state for state in self._fetcher.partitions.values() if state.chunks and not state.paused]
-        if not states:
-            return []
-        self._turn += 1
-        at = self._turn % len(states)
-        states = states[at:] + states[:at]
-        states.sort(key=lambda state: not state.chunks[0][0].is_open)
-        batches, room = [], _ROOM_BYTES
-        for state in states:
-            if limit <= 0 or room <= 0:
-                break
-            batch = self._slice(state, limit, room)
-            room -= state.spent
-            if batch is not None:
-                limit -= len(batch.records)
-                batches.append(batch)
-        self._fetcher.wake()
-        return batches
-
-    def _slice(self, state: PartitionState, limit: int, room: int) -> Batch | None:
-        batch = state.take(limit, room)
-        if batch is not None:
-            topic, partition = state.tp
-            metrics.FETCHED_RECORDS.labels(self._group, topic).inc(len(batch.records))
-            metrics.LAG.labels(self._group, topic, partition).set(max(0, state.end - state.position))
-            for part in batch.refused:
-                metrics.REFUSED_BATCHES.labels(self._group, part.reason).inc()
-        return batch
 
     async def _settle(self) -> None:
         """Bring what the group decided, and every doubt about a log, to the callbacks."""
@@ -204,17 +173,17 @@ class GroupConsumer:
             metrics.ASSIGNED_PARTITIONS.labels(self._group).set(len(given))
         if self._to_revoke:
             await self._revoke(sorted(self._to_revoke))
-        self._to_take |= self._fetcher.doubtful & self.assignment
+        self._to_take |= self._intake.doubtful & self.assignment
         now = time.monotonic()
         if take := sorted(tp for tp in self._to_take if tp not in self._waiting or self._waiting[tp].until <= now):
             await self._take_ownership(take)
-        away = sum(1 for state in self._fetcher.partitions.values() if state.failures)
+        away = sum(1 for state in self._intake.partitions.values() if state.failures)
         metrics.PARTITIONS_AWAY.labels(self._group).set(away + len(self._waiting))
 
     async def _revoke(self, partitions: list[TopicPartition]) -> None:
         for tp in partitions:
-            self._fetcher.partitions.pop(tp, None)
-            self._fetcher.gone_at.pop(tp, None)
+            self._intake.partitions.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
             with contextlib.suppress(KeyError):  # nothing was read of it
                 metrics.LAG.remove(self._group, tp.topic, str(tp.partition))
         if self._on_revoked is not None:
@@ -223,12 +192,12 @@ class GroupConsumer:
 
     async def _take_ownership(self, partitions: list[TopicPartition]) -> None:
         """Have the callback take these. The topics' ids are asked for before it verifies their logs, never after."""
-        self._fetcher.doubtful.difference_update(partitions)
+        self._intake.doubtful.difference_update(partitions)
         ids = await self.log.topic_ids({tp.topic for tp in partitions}) if self._by_id else {}
         starts = await self._on_assigned(partitions)
         for tp in partitions:
-            self._fetcher.gone_at.pop(tp, None)
-            before = self._fetcher.partitions.pop(tp, None)
+            self._intake.gone_at.pop(tp, None)
+            before = self._intake.partitions.pop(tp, None)
             if tp not in starts:
                 tries = self._waiting[tp].tries if tp in self._waiting else 0
                 pause = _TAKE_AGAIN_S[min(tries, len(_TAKE_AGAIN_S) - 1)]
@@ -236,7 +205,7 @@ class GroupConsumer:
                 continue
             self._to_take.discard(tp)
             self._waiting.pop(tp, None)
-            state = self._fetcher.partitions[tp] = PartitionState(tp, starts[tp], ids.get(tp.topic))
+            state = self._intake.partitions[tp] = PartitionState(tp, starts[tp], ids.get(tp.topic))
             if before is not None:
                 state.paused = before.paused
                 if 0 <= before.end < starts[tp]:  # the same doubt would come at once
@@ -245,13 +214,13 @@ class GroupConsumer:
 
     def _raise_gone(self) -> None:
         now = time.monotonic()
-        while self._fetcher.gone:
-            error = self._fetcher.gone.popleft()
-            if error.tp in self._fetcher.gone_at and error.tp in self._fetcher.partitions:
+        while self._intake.gone:
+            error = self._intake.gone.popleft()
+            if error.tp in self._intake.gone_at and error.tp in self._intake.partitions:
                 raise error
-        for tp, since in self._fetcher.gone_at.items():
+        for tp, since in self._intake.gone_at.items():
             if now - since > _GONE_AGAIN_S:  # nobody sought: ask the broker again
-                del self._fetcher.gone_at[tp]
+                del self._intake.gone_at[tp]
                 self._fetcher.wake()
                 break
 

@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from aiokafka import errors as remote
+from aiokafka.protocol.admin import DescribeConfigsRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
@@ -18,10 +19,16 @@ from city.kafka.unpack import Unpacker
 from city.settings import Settings
 
 READ_COMMITTED: Final = 1
+TIMESTAMP_TYPE: Final = "message.timestamp.type"
+_TOPIC: Final = 2  # the kind of resource
 _EARLIEST: Final = -2
 _PROBE_BYTES: Final = 1024 * 1024
 _PROBE_WAITS_MS: Final = (20, 100, 500, 2_000)
 """The embedded broker hands out only what it finds within the wait: nothing, when a log is long and the wait short."""
+
+
+TimestampType = Literal["LogAppendTime", "CreateTime", "none"]
+"""Whose times the records of a topic have, the broker's or their producers'; none: there is no such topic."""
 
 
 class FetchedPart(NamedTuple):
@@ -77,6 +84,19 @@ class LogReader:
             if name == topic and error == 0:
                 return sorted(TopicPartition(topic, partition[1]) for partition in partitions)
         return []
+
+    async def timestamp_types(self, topics: Iterable[str]) -> dict[str, TimestampType]:
+        """Of each of the topics, as it is set now; one that the broker does not tell about is left out."""
+        wanted = [(_TOPIC, topic, [TIMESTAMP_TYPE]) for topic in topics]
+        answer = await self._client.ask_any(DescribeConfigsRequest(wanted))
+        found: dict[str, TimestampType] = {}
+        for code, _, _, topic, entries in answer.resources:
+            if remote.for_code(code) is remote.UnknownTopicOrPartitionError:
+                found[topic] = "none"
+            for name, value, *_ in entries:
+                if name == TIMESTAMP_TYPE and value in get_args(TimestampType):
+                    found[topic] = value
+        return found
 
     async def log_start(self, tp: TopicPartition) -> int:
         """First offset that the broker still has."""

@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from city.kafka.errors import BrokerUnavailable, KafkaError, TopicMisconfigured
+from city.kafka.log import TIMESTAMP_TYPE
 from city.settings import Settings
 
 LIVE: Final = "city.live"
@@ -16,7 +17,6 @@ ALERTS: Final = "city.alerts"
 DEADLETTERS: Final = "city.deadletters"
 
 _PARTITIONS: Final = 6
-_TIMESTAMP_TYPE: Final = "message.timestamp.type"
 _MESSAGE_BYTES: Final = "1048588"  # Kafka's own default, whatever the cluster's is: a batch is read whole into memory
 
 log = structlog.get_logger(__name__)
@@ -95,7 +95,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings, plans: list[To
             plan.partitions,
             settings.replication_factor,
             topic_configs={
-                _TIMESTAMP_TYPE: "LogAppendTime" if plan.log_append_time else "CreateTime",
+                TIMESTAMP_TYPE: "LogAppendTime" if plan.log_append_time else "CreateTime",
                 "max.message.bytes": _MESSAGE_BYTES,
             },
         )
@@ -128,9 +128,9 @@ async def _check_timestamps(admin: AIOKafkaAdminClient, settings: Settings, plan
     for answer in answers:
         for _, _, _, name, entries in answer.resources:
             for key, value, *_ in entries:
-                if key == _TIMESTAMP_TYPE and value != "LogAppendTime" and sector_of(name) is not None:
+                if key == TIMESTAMP_TYPE and value != "LogAppendTime" and sector_of(name) is not None:
                     raise TopicMisconfigured(
-                        f"topic {name} has {_TIMESTAMP_TYPE}={value}, but events are judged by the broker's time: "
+                        f"topic {name} has {TIMESTAMP_TYPE}={value}, but events are judged by the broker's time: "
                         f"kafka-configs.sh --bootstrap-server {settings.kafka_bootstrap} --alter --entity-type topics "
-                        f"--entity-name {name} --add-config {_TIMESTAMP_TYPE}=LogAppendTime"
+                        f"--entity-name {name} --add-config {TIMESTAMP_TYPE}=LogAppendTime"
                     )

@@ -6,21 +6,17 @@ The well-formed batches are parsed by aiokafka's C extension.
 import struct
 import sys
 from collections.abc import Iterator
-from itertools import chain, dropwhile, islice, pairwise
-from typing import Final
+from itertools import chain, dropwhile, islice
 
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record._protocols import DefaultRecordProtocol
 from aiokafka.record.default_records import DefaultRecordBatch
-from msgspec.structs import replace
 
+from city.kafka.bounds import LATEST_US, are_ascending, are_of_this_world, clamped, is_large, no_later, too_large
 from city.kafka.chain import ATTRIBUTES_AT, CODEC, HEADER, Chain, Header, Transactions
 from city.kafka.inflate import BrokenCodec, Inflater, InflatesPastBound
-from city.kafka.records import FIELD_BYTES, RAW_BYTES, Record, Refused, record_hash
+from city.kafka.records import RAW_BYTES, Record, Refused, record_hash
 from city.kafka.salvage import salvage
-
-_EARLIEST_US: Final = -1_000  # no timestamp is -1 ms
-_LATEST_US: Final = 253_402_300_799_000_000  # the last second of the year 9999
 
 
 class Unpacker:
@@ -41,7 +37,7 @@ class Unpacker:
         aborted: list[tuple[int, int]],
         inflater: Inflater,
         bounded: bool = False,
-        latest_us: int = _LATEST_US,
+        latest_us: int = LATEST_US,
     ) -> None:
         self._bounded = bounded
         self._latest_us = latest_us
@@ -172,12 +168,10 @@ class Unpacker:
         if not records:
             return records
         self._last = records[-1]
-        if self._bounded and any(map(_is_large, records)):
-            self.refused += [_too_large(record) for record in records if _is_large(record)]
-            records = [record for record in records if not _is_large(record)]
-        if any(record.timestamp_us > self._latest_us for record in records):
-            records = [replace(r, timestamp_us=min(r.timestamp_us, self._latest_us)) for r in records]
-        return records
+        if self._bounded and any(map(is_large, records)):
+            self.refused += [too_large(record) for record in records if is_large(record)]
+            records = [record for record in records if not is_large(record)]
+        return no_later(records, self._latest_us)
 
     def _inflate(self, at: int, header: Header) -> bytes:
         plain = bytearray(self._data[at : at + HEADER.size])
@@ -205,12 +199,11 @@ class Unpacker:
         if not taken:
             self._skip_batch()
             return []
-        if not _ascending(taken, self.position, self._batch_next):
+        if not are_ascending(taken, self.position, self._batch_next):
             self._refuse(self._batch_next, "bad_batch", "the offsets within the record batch are out of order")
             return []
-        times = [record.timestamp_us for record in taken]
-        if max(times) > _LATEST_US or min(times) < _EARLIEST_US:
-            taken = [replace(record, timestamp_us=_clamped(record.timestamp_us)) for record in taken]
+        if not are_of_this_world(taken):
+            taken = clamped(taken)
         self.position = taken[-1].offset + 1
         if len(taken) < limit or self.position >= self._batch_next:
             self._skip_batch()
@@ -219,7 +212,7 @@ class Unpacker:
     def _salvage(self, limit: int) -> list[Record]:
         """Record by record where the fast parser gave up: the broken ones alone are refused."""
         records, refused, self.position = salvage(self._body, self.position, self._batch_next, limit)
-        records = [replace(record, timestamp_us=_clamped(record.timestamp_us)) for record in records]
+        records = clamped(records)
         self.refused += refused
         self.last_hash = self._batch_hash()
         if self.position >= self._batch_next:
@@ -249,36 +242,3 @@ class Unpacker:
         """The batch's own checksum and position, where no record of it stands at the offset in question."""
         header = self._chain.header(self._batch_at)
         return b"" if header is None else header.identity
-
-
-def _is_large(record: Record) -> bool:
-    value, key = record.value, record.key
-    if (value is not None and len(value) > FIELD_BYTES) or (key is not None and len(key) > FIELD_BYTES):
-        return True
-    return record.headers != () and _headers_bytes(record) > FIELD_BYTES
-
-
-def _headers_bytes(record: Record) -> int:
-    return sum(len(name) + len(content) for name, content in record.headers)
-
-
-def _too_large(record: Record) -> Refused:
-    value = record.value or b""
-    sizes = f"value {len(value)}, key {len(record.key or b'')}, headers {_headers_bytes(record)}"
-    detail = f"the record is too large (bytes: {sizes}); at most {FIELD_BYTES} each, split what it tells"
-    raw = bytes(value[:RAW_BYTES])
-    return Refused(record.offset, record.offset + 1, "too_large", detail, raw, record.timestamp_us)
-
-
-def _clamped(time_us: int) -> int:
-    """A producer may write any 64-bit number of milliseconds; what is out of this world is moved to its edge."""
-    return max(_EARLIEST_US, min(_LATEST_US, time_us))
-
-
-def _ascending(records: list[Record], first: int, end: int) -> bool:
-    offsets = [record.offset for record in records]
-    if offsets[0] < first or offsets[-1] >= end:
-        return False
-    if offsets[-1] - offsets[0] == len(offsets) - 1 and offsets == list(range(offsets[0], offsets[0] + len(offsets))):
-        return True
-    return all(earlier < later for earlier, later in pairwise(offsets))

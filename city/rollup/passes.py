@@ -72,21 +72,11 @@ async def roll(connection: Connection, until_us: int) -> Pass:
 async def _sum_up(connection: Connection, level: str, spans: Sequence[Span]) -> int:
     """Write the buckets of these spans; those that have not changed are left alone. Returns how many were written."""
     written = 0
-    everyone = [span for span in spans if span.series is None]
-    if everyone:
-        tag = await connection.execute(
-            load_sql("city.rollup", f"roll_{level}_all.sql"),
-            [span.start for span in everyone],
-            [span.end for span in everyone],
-        )
-        written += int(tag.rsplit(" ", 1)[1])
-    single = [span for span in spans if span.series is not None]
-    if single:
-        tag = await connection.execute(
-            load_sql("city.rollup", f"roll_{level}_series.sql"),
-            [span.series for span in single],
-            [span.start for span in single],
-            [span.end for span in single],
-        )
-        written += int(tag.rsplit(" ", 1)[1])
+    of_all = [span for span in spans if span.series is None]
+    of_one = [span for span in spans if span.series is not None]
+    for some in (of_all, of_one):  # not in one call: these may overlap those
+        if some:
+            series, starts, ends = zip(*some, strict=True)
+            tag = await connection.execute(load_sql("city.rollup", f"roll_{level}.sql"), series, starts, ends)
+            written += int(tag.rsplit(" ", 1)[1])
     return written

@@ -1,16 +1,19 @@
 """`citywatch accounts`: the people who may sign in."""
 
 import sys
+import uuid
+from datetime import timedelta
 from typing import Annotated
 
 import asyncpg
 import typer
 
-from access import accounts, audit
+from access import accounts, audit, sessions
 from access.accounts import Account
 from access.policy import Role
+from city.settings import Settings
 from citywatch.local import actor, permission
-from citywatch.store import in_store, known_places, minute, print_table, scope
+from citywatch.store import failed, in_store, known_places, minute, print_table, scope
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True,
@@ -160,6 +163,55 @@ def delete(name: Name) -> None:
 
     in_store("accounts", work)
     typer.echo(f"{name} is deleted")
+
+
+@app.command("sessions")
+@permission("accounts.read")
+def sessions_(name: Name) -> None:
+    """List where somebody is signed in.
+
+    Example: citywatch accounts sessions Lan
+    """
+    idle = timedelta(minutes=Settings().session_idle_minutes)
+
+    async def work(pool: asyncpg.Pool) -> list[sessions.OwnSession]:
+        async with pool.acquire() as connection, connection.transaction():
+            account = await accounts.named(connection, name)
+            listed = await sessions.of_account(connection, uuid.UUID(account.id), idle)
+            await audit.append(connection, actor(), "sessions.read", f"account {account.name}")
+        return listed
+
+    found = in_store("accounts", work)
+    rows = [
+        (one.id, *map(minute, (one.created_at, one.seen_at, one.expires_at)), one.address or "", one.agent or "")
+        for one in found
+    ]
+    print_table(f"{len(found)} sessions", ("id", "since", "last seen", "ends", "from", "browser"), rows)
+
+
+@app.command("end-sessions")
+@permission("accounts.manage")
+def end_sessions(
+    name: Name,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Only this one, as the list shows it.")] = None,
+) -> None:
+    """Sign somebody out within a second: everywhere, or in one place.
+
+    Examples: citywatch accounts end-sessions Lan; citywatch accounts end-sessions Lan --session 6f1d0c1e-…
+    """
+    try:
+        only = None if session is None else uuid.UUID(session)
+    except ValueError:
+        raise failed(f"{session!r} is no id; `citywatch accounts sessions {name}` shows them", 2) from None
+
+    async def work(pool: asyncpg.Pool) -> int:
+        account_id = await accounts.find(pool, name)
+        if only is None:
+            return await sessions.end_all(pool, actor(), account_id)
+        await sessions.end_one(pool, actor(), account_id, only)
+        return 1
+
+    typer.echo(f"{in_store('accounts', work)} sessions of {name} have ended")
 
 
 def _disable(name: str, disabled: bool) -> None:

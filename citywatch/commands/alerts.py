@@ -12,6 +12,6 @@ def alerts() -> None:
     Settings come from the environment, such as CITYWATCH_DATABASE_DSN and CITYWATCH_KAFKA_BOOTSTRAP. Start as many
     workers as you like, up to one a sector; rules come from the database (`citywatch rules apply DIR`).
     """
-    from alerts.worker import run
+    from alerts.service import run
 
     serve(lambda stop: run(Settings(), stop))

@@ -1,21 +1,22 @@
 """`citywatch dead-letters`: what was refused, why, and how to send it again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import asyncpg
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
 from rich.text import Text
 
 from city.database import STORE_ERRORS, open_pool
 from city.events import REASONS
 from city.kafka import KafkaError, Producer, topic_for
 from city.settings import Settings
-from citywatch.local import permission
+from citywatch.local import actor, permission
+from citywatch.store import printable
 from ingest import dead_letters
 from ingest.dead_letters import CantReplayError, Letter, Wanted
 
@@ -46,18 +47,27 @@ def list_(
     wanted = _wanted(reason, sector, source, hours, waiting, limit)
 
     async def work(pool: asyncpg.Pool) -> None:
-        letters = await dead_letters.find(pool, wanted)
-        table = Table(title=f"{len(letters)} dead letters", title_justify="left")
-        for name in ("id", "at", "reason", "from", "records", "detail", "replayed"):
-            table.add_column(name, justify="right" if name in ("id", "records") else "left")
-        for letter in letters:
-            replayed = letter.replayed_at.strftime("%m-%d %H:%M") if letter.replayed_at else ""
-            at = letter.at.strftime("%Y-%m-%d %H:%M:%S")
-            cells = (str(letter.id), at, letter.reason, _origin(letter), str(letter.records), letter.detail, replayed)
-            table.add_row(*map(Text, cells))
-        Console().print(table)
+        print_letters(await dead_letters.find(pool, wanted), Console())
 
     _run(work)
+
+
+def print_letters(letters: Sequence[Letter], console: Console) -> None:
+    """Each with a line of what it is, and under it the sentence that says what was wrong, as wide as the terminal;
+    in a pipe nothing is wrapped."""
+    console.print(f"{len(letters)} dead letters")
+    wide = max((len(str(letter.id)) for letter in letters), default=0)
+    for letter in letters:
+        records = f" · {letter.records} records" if letter.records != 1 else ""
+        replayed = f" · replayed {letter.replayed_at:%Y-%m-%d %H:%M}" if letter.replayed_at else ""
+        which = f"{letter.id:>{wide}}  {letter.at:%Y-%m-%d %H:%M:%S}"
+        what = f"{which}  {letter.reason} · {_origin(letter)}{records}{replayed}"
+        detail = Text(printable(letter.detail))
+        console.print(Text(printable(what), style="bold"), soft_wrap=True)
+        if console.is_terminal:
+            console.print(Padding(detail, (0, 0, 0, wide + 2)))
+        else:
+            console.print(Text(" " * (wide + 2)) + detail, soft_wrap=True)
 
 
 @app.command()
@@ -115,7 +125,7 @@ def replay(
         async with asyncio.timeout(BROKER_S):
             await producer.__aenter__()
         try:
-            count = await dead_letters.replay(pool, producer, sendable)
+            count = await dead_letters.replay(pool, producer, sendable, actor())
         finally:
             await producer.close()
         typer.echo(f"replayed {count} of {len(letters)}")

@@ -45,6 +45,11 @@ def demo(
         arguments = ["--scenario", scenario, "--seed", str(seed), "--rate", str(rate), "--directory", str(directory)]
         code = asyncio.run(check_demo(state, port, arguments, until_cleared=until_cleared))
         raise typer.Exit(code)
+    from simulation.scenario import SCENARIOS
+
+    if scenario not in SCENARIOS:
+        print(f"there is no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
+        raise typer.Exit(2)
     for problem in preflight.demo_problems(port, str(directory)):
         if problem:
             print(problem, file=sys.stderr)

@@ -1,17 +1,25 @@
-"""`citywatch zones`: the city's map, real or schematic."""
+"""`citywatch zones`: the city's map, real or schematic. What replaces it stands in the audit trail."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
+import asyncpg
 import typer
 
+from access import audit
+from access.errors import AccessError
+from city.database import STORE_ERRORS
 from city.settings import Settings
 from city.zonefile import ZoneError, ZoneFile
 from city.zones import ZoneMap
-from citywatch.local import permission
+from citywatch.local import actor, permission
+from citywatch.store import in_store
 
 app = typer.Typer(no_args_is_help=True, help="The city's map: look at it, import a real one, make the schematic one.")
 
+NAMED = 100
+"""Zones that came or went which the audit trail names; of more it keeps the number."""
 City = Annotated[Path | None, typer.Option("--city", help="The city's folder; default: CITYWATCH_CITY.")]
 
 
@@ -56,7 +64,10 @@ def import_(
         if codes:
             typer.echo(f"{len(codes)} {what}: {', '.join(codes[:10])}{' …' if len(codes) > 10 else ''}")
     if not check:
-        _save(imported.file, folder)
+        appeared, vanished = imported.appeared, imported.vanished
+        told: dict[str, object] = {"file": file.name, "new": appeared[:NAMED], "gone": vanished[:NAMED]}
+        told |= {"new_count": len(appeared), "gone_count": len(vanished)}
+        _save(imported.file, folder, "zones.import", told)
 
 
 @app.command("generate")
@@ -73,7 +84,7 @@ def generate(
     except ZoneError as error:
         raise _failed(str(error)) from error
     typer.echo(f"{len(made.shapes)} zones as schematic cells")
-    _save(made, _folder(city))
+    _save(made, _folder(city), "zones.generate", {"province": province})
 
 
 def _folder(city: Path | None) -> Path:
@@ -87,13 +98,51 @@ def _load(folder: Path) -> ZoneMap:
         raise _failed(str(error)) from error
 
 
-def _save(file: ZoneFile, folder: Path) -> None:
+def _save(made: ZoneFile, folder: Path, action: str, told: dict[str, object]) -> None:
+    """Put the map in place and append the act to the audit trail: both or neither."""
     path = folder / "zones.geojson"
-    try:
-        file.save(path)
-    except OSError as error:
-        raise _failed(f"{path} can't be written: {error.strerror}; copy the folder and name it by --city") from error
+    before = path.read_bytes() if path.exists() else None
+    after = {"zones": len(made.shapes), "schematic": made.schematic, **told}
+
+    async def work(pool: asyncpg.Pool) -> None:
+        saved = False
+        try:
+            async with pool.acquire() as connection, connection.transaction():
+                digest = hashlib.sha256(made.lines).hexdigest()
+                summary = _summary(folder, before)
+                await audit.append(connection, actor(), action, f"map {path}", summary, {"sha256": digest, **after})
+                try:
+                    made.save(path)
+                except OSError as error:
+                    sentence = f"{path} can't be written: {error.strerror}; copy the folder and name it by --city"
+                    raise AccessError("unwritable", sentence) from error
+                saved = True
+        except STORE_ERRORS:
+            if saved:  # the row did not come to stand
+                _put_back(path, before)
+            raise
+
+    in_store("zones", work)
     typer.echo(f"wrote {path}")
+
+
+def _summary(folder: Path, content: bytes | None) -> dict[str, object] | None:
+    """What the audit trail keeps of the map that was there; one that can't be read has a hash only."""
+    if content is None:
+        return None
+    found: dict[str, object] = {"sha256": hashlib.sha256(content).hexdigest()}
+    try:
+        zones = ZoneMap.load(folder)
+    except ZoneError:
+        return found
+    return {**found, "zones": len(zones.zones), "schematic": zones.schematic}
+
+
+def _put_back(path: Path, content: bytes | None) -> None:
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
 
 
 def _failed(sentence: str) -> typer.Exit:

@@ -18,12 +18,14 @@ from citywatch.embedded.process import EmbeddedError, can_bind
 from citywatch.supervisor import logfile
 from citywatch.supervisor.backlog import backlog
 from citywatch.supervisor.child import Child, run_once
-from citywatch.supervisor.letting_in import ADMIN, first_password, own_screen, wall_link
+from citywatch.supervisor.greeting import greeting
+from citywatch.supervisor.letting_in import first_password, own_screen, wall_link
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
 from citywatch.supervisor.settling import Settling
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
 from citywatch.supervisor.watch import wait_for
+from simulation.scenario import SCENARIOS
 
 DATABASE: Final = "citywatch"
 KAFKA_PORT: Final = 9092
@@ -173,27 +175,19 @@ class Demo:
             await asyncio.sleep(0.1)
 
     async def _announce(self) -> None:
-        base = f"http://127.0.0.1:{self.options.port}"
-        dsn = self.settings.database_dsn
-        wall = await wall_link(dsn, self.options.port)
-        password = await first_password(dsn)
-        account = (
-            f"sign in as {ADMIN} with {password}\n            (shown this once; you choose a password of your own then)"
-            if password is not None
-            else f"sign in as {ADMIN}; password lost: `citywatch accounts password {ADMIN}`"
+        dsn, port = self.settings.database_dsn, self.options.port
+        self.steps.say(
+            greeting(
+                seconds=self.steps.seconds,
+                port=port,
+                wall=await wall_link(dsn, port),
+                password=await first_password(dsn),
+                bootstrap=self.broker.bootstrap,
+                scenario=SCENARIOS[self.options.scenario],
+                waits=self._settling is not None,
+                state=self.state,
+            )
         )
-        self.steps.say(f"""
-Everything runs since {self.steps.seconds:.1f} s.
-  wall      {wall}
-            for the screen of the operations centre: open it, there is nothing to type
-  console   {base}/console
-            the same with hands: {account}
-  API       {base}/docs          and {base}/metrics
-  Kafka     {self.broker.bootstrap:<28}          for publishers
-Try: watch the wall; within a minute the welcome scenario raises its first alert, within four it clears.
-     `make demo SCENARIO=flood` (after a stop) floods the city. README.md shows how to publish an event of your own.
-Stop: Ctrl-C, or `make demo-stop`. The data stays in {self.state.directory}; `make demo-reset` forgets it.
-Logs: {self.state.logs}""")
 
     async def _keep(self, stop: asyncio.Event) -> None:
         """Until `stop`: servers that ended start again, logs are cut, the broker is renewed before it grows too big."""

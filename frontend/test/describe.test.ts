@@ -54,6 +54,19 @@ it('falls back on the alert where nothing was heard of its sensor', () => {
   expect(describeAlert(tide, 5_000, catalogue, new LiveStore(() => 10))[1]).toBe(`1,62${NBSP}m > 1,60`);
 });
 
+it('says in words what is held against no limit, whatever is measured now', () => {
+  const worded = (comparison: string, value: number | null, limit: number | null, unit = 'm') =>
+    describeAlert(alert({ ...tide, comparison, value, limit, unit }), 5_000, catalogue, heard(1_000, 9))[1];
+  expect(worded('outside', 1.62, null)).toBe(`1,62${NBSP}m · ngoài khoảng cho phép`);
+  expect(worded('all', 1.62, null)).toBe(`1,62${NBSP}m · nhiều dấu hiệu cùng lúc`);
+  expect(worded('absent', 600, 600, 's')).toBe(`không có dữ liệu 10${NBSP}ph`);
+  expect(worded('frozen', 1800, 600, 's')).toBe(`đứng yên 30${NBSP}ph`);
+  expect(worded('repeats', 5, 3, '')).toBe('5 lần');
+  expect(worded('at_least', 12, 10, '')).toBe('12 điểm đo cùng lúc');
+  expect(worded('any', null, null)).toBe('một trong các dấu hiệu');
+  expect(worded('unusual', 1.62, null)).toBe(`1,62${NBSP}m`);
+});
+
 const environment: SectorState = {
   sector: 'environment',
   title: { vi: 'Môi trường', en: 'Environment' },

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Answer, Ask } from '../src/access/answer';
 import { Identity, type Principal, type SessionJson } from '../src/access/identity.svelte';
+import { moment } from '../src/text/format';
 
 const LAN: Principal = { kind: 'person', name: 'Lan', role: 'operator', sectors: [], zones: [], must_change_password: false };
 const WALL: Principal = { ...LAN, kind: 'device', name: 'wall', role: null };
@@ -8,6 +9,7 @@ const denied = (code: string, status = 401): Answer<never> => ({ ok: false, stat
 
 let who: Principal | null;
 let csrf: string;
+let zone: string;
 let acts: Answer<unknown>[];
 let sent: [string, string, string | null | undefined][];
 let reloads: number;
@@ -17,6 +19,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   who = LAN;
   csrf = 'token 1';
+  zone = 'Asia/Ho_Chi_Minh';
   acts = [];
   sent = [];
   reloads = 0;
@@ -24,7 +27,8 @@ beforeEach(() => {
     sent.push([method, path, token]);
     if (path !== '/session') return (acts.shift() ?? { ok: true, body: null }) as Answer<T>;
     const ways = { required: true, local: true, private: true, oidc: null };
-    const body: SessionJson = { principal: who, csrf, expires_at: new Date(Date.now() + 60_000).toISOString(), sign_in: ways };
+    const expires_at = new Date(Date.now() + 60_000).toISOString();
+    const body: SessionJson = { principal: who, csrf, expires_at, sign_in: ways, timezone: zone };
     return { ok: true, body } as Answer<T>;
   };
   identity = new Identity(undefined, ask, () => reloads++);
@@ -36,6 +40,15 @@ describe('who sits at the console', () => {
     await identity.load();
     await identity.ask('POST', '/keys', {});
     expect(sent.at(-1)).toEqual(['POST', '/keys', 'token 1']);
+  });
+
+  it('learns from center in which zone the city is', async () => {
+    zone = 'America/Bogota';
+    await identity.load();
+    expect(moment('2026-11-22T07:00:00Z')).toBe('22/11/2026 02:00');
+    zone = 'Asia/Ho_Chi_Minh';
+    await identity.load();
+    expect(moment('2026-11-22T07:00:00Z')).toBe('22/11/2026 14:00');
   });
 
   it('fetches the token anew once when another tab has signed in since', async () => {

@@ -74,6 +74,13 @@ describe('pairing', () => {
     expect(door.asked.slice(0, 4).map(([path]) => path)).toEqual([PAIRING, POLL, POLL, PAIRING]);
   });
 
+  it('needs no code when its link is over but it may look already', async () => {
+    door.says(CLAIM, refused(410, 'link_over'));
+    void pairing.run('used', async () => true).then(() => (done = true));
+    await pass(1);
+    expect([done, door.asked.length]).toEqual([true, 1]);
+  });
+
   it('takes another code when center says that one is over', async () => {
     door.says(PAIRING, begun('AAAA-AAAA'), begun('BBBB-BBBB')).says(POLL, refused(410, 'pairing_over'), waiting);
     run();

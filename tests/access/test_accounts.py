@@ -1,6 +1,8 @@
 """Accounts: names, lock-out by time, the last admin, and what ends a person's sessions."""
 
 import asyncio
+import statistics
+import time
 import unicodedata
 import uuid
 from datetime import timedelta
@@ -8,8 +10,9 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from access import accounts, sessions
-from access.accounts import Account, AccountError, Locked
+from access import accounts, by_password, by_provider, sessions
+from access.accounts import Account, AccountError
+from access.by_password import Locked
 from access.errors import AccessError
 from access.passwords import Unsuitable
 from access.policy import Role
@@ -21,7 +24,7 @@ LASTS, IDLE = timedelta(hours=12), timedelta(minutes=30)
 
 async def refused(pool: asyncpg.Pool, name: str, password: str) -> AccountError:
     with pytest.raises(AccountError) as error:
-        await accounts.sign_in(pool, name, password, HERE)
+        await by_password.sign_in(pool, name, password, HERE)
     return error.value
 
 
@@ -43,7 +46,7 @@ async def test_a_name_is_one_however_it_was_typed(pool: asyncpg.Pool) -> None:
         with pytest.raises(AccountError) as taken:
             await accounts.create(pool, CHIEF, typed, Role.viewer, password=PASSWORD)
         assert taken.value.code == "name_taken"
-        assert (await accounts.sign_in(pool, typed, PASSWORD, HERE)).id == account.id
+        assert (await by_password.sign_in(pool, typed, PASSWORD, HERE)).id == account.id
     other, _ = await accounts.create(pool, CHIEF, "Tran Thi Lan", Role.viewer, password=PASSWORD)
     assert other.id != account.id  # without the accents it is another name
 
@@ -60,14 +63,14 @@ async def test_a_first_password_must_be_changed(pool: asyncpg.Pool) -> None:
     account, first = await accounts.create(pool, CHIEF, "Minh", Role.admin)
     assert account.must_change
     assert len(first) >= 16
-    signed = await accounts.sign_in(pool, "minh", first, HERE)
+    signed = await by_password.sign_in(pool, "minh", first, HERE)
     session = await sessions.resolve(pool, await sessions.create(pool, signed, HERE, "x", LASTS), IDLE)
     assert session is not None
     assert session.session is not None
     assert session.must_change
     with pytest.raises(Unsuitable, match="old one"):
-        await accounts.change_password(pool, uuid.UUID(account.id), first, first, HERE, uuid.UUID(session.session))
-    await accounts.change_password(pool, uuid.UUID(account.id), first, PASSWORD, HERE, uuid.UUID(session.session))
+        await by_password.change(pool, uuid.UUID(account.id), first, first, HERE, uuid.UUID(session.session))
+    await by_password.change(pool, uuid.UUID(account.id), first, PASSWORD, HERE, uuid.UUID(session.session))
     assert not (await accounts.get(pool, uuid.UUID(account.id))).must_change
     assert (await refused(pool, "minh", first)).code == "wrong_credentials"
     assert first not in str([tuple(row) for row in await pool.fetch("SELECT * FROM audit")])
@@ -87,15 +90,32 @@ async def test_unknown_wrong_and_disabled_read_the_same(pool: asyncpg.Pool, lan:
     assert "hunter2" not in str(rows)
 
 
+async def test_no_failure_takes_longer_than_another(pool: asyncpg.Pool, lan: Account) -> None:
+    await accounts.create(pool, CHIEF, "Held", Role.viewer, password=PASSWORD)
+    await pool.execute("UPDATE account SET failures = 5, locked_until = now() + interval '1 hour' WHERE name = 'Held'")
+    spent: dict[str, list[float]] = {"Lan": [], "Held": [], "nobody at all": []}
+    for _ in range(9):
+        await accounts.unlock(pool, CHIEF, uuid.UUID(lan.id))
+        for name, times in spent.items():
+            began = time.perf_counter()
+            await refused(pool, name, "not this one at all")
+            times.append(time.perf_counter() - began)
+    medians = [statistics.median(times) for times in spent.values()]
+    assert max(medians) < 1.5 * min(medians), spent
+    rows = await pool.fetch("SELECT DISTINCT after ->> 'why' AS why FROM audit WHERE action = 'session.refused'")
+    assert {row["why"] for row in rows} == {"password", "locked", "unknown"}
+
+
 async def test_five_failures_lock_for_a_minute_and_then_twice_as_long(pool: asyncpg.Pool, lan: Account) -> None:
     for seconds in (60, 120, 240, 480, 900, 900):
         await fail(pool, 5)
         locked = await refused(pool, "Lan", PASSWORD)  # the right one does not help now
         assert isinstance(locked, Locked)
+        assert (locked.code, locked.sentence) == accounts.WRONG
         assert seconds - 5 < locked.seconds <= seconds
         assert (await accounts.get(pool, uuid.UUID(lan.id))).locked
         await let_pass(pool, seconds)
-    assert (await accounts.sign_in(pool, "Lan", PASSWORD, HERE)).id == lan.id
+    assert (await by_password.sign_in(pool, "Lan", PASSWORD, HERE)).id == lan.id
     await fail(pool, 5)
     again = await refused(pool, "Lan", PASSWORD)
     assert isinstance(again, Locked)
@@ -113,9 +133,9 @@ async def test_after_thousands_of_failures_it_still_locks(pool: asyncpg.Pool, la
 async def test_guesses_at_once_count_one_by_one(pool: asyncpg.Pool, lan: Account) -> None:
     guesses = [f"guess number {n} of many" for n in range(14)] + [PASSWORD]
     answers = await asyncio.gather(
-        *(accounts.sign_in(pool, "Lan", guess, HERE) for guess in guesses), return_exceptions=True
+        *(by_password.sign_in(pool, "Lan", guess, HERE) for guess in guesses), return_exceptions=True
     )
-    wrong = [a for a in answers if isinstance(a, AccountError) and a.code == "wrong_credentials"]
+    wrong = [a for a in answers if isinstance(a, AccountError) and not isinstance(a, Locked)]
     assert len(wrong) <= 9  # five, and four before the right one in between
     assert sum(isinstance(answer, Locked) for answer in answers) >= 5
 
@@ -123,7 +143,7 @@ async def test_guesses_at_once_count_one_by_one(pool: asyncpg.Pool, lan: Account
 async def test_unlocking_lets_in_at_once(pool: asyncpg.Pool, lan: Account) -> None:
     await fail(pool, 5)
     await accounts.unlock(pool, CHIEF, uuid.UUID(lan.id))
-    assert (await accounts.sign_in(pool, "Lan", PASSWORD, HERE)).id == lan.id
+    assert (await by_password.sign_in(pool, "Lan", PASSWORD, HERE)).id == lan.id
     assert "account.unlock" in await actions(pool)
 
 
@@ -153,16 +173,19 @@ async def test_a_change_keeps_before_and_after(pool: asyncpg.Pool, lan: Account)
 
 async def test_a_provider_never_takes_over_a_local_account(pool: asyncpg.Pool, lan: Account) -> None:
     with pytest.raises(AccountError) as taken:
-        await accounts.from_provider(pool, "https://id.example", "77", "LAN", Role.admin, [], HERE)
+        await by_provider.account_for(pool, "https://id.example", "77", "LAN", Role.admin, [], HERE)
     assert taken.value.code == "name_taken"
 
 
 async def test_a_provider_brings_a_person_and_changes_what_they_may(pool: asyncpg.Pool) -> None:
     first = await asyncio.gather(
-        *(accounts.from_provider(pool, "https://id.example", "77", "An\u202e", Role.viewer, [], HERE) for _ in range(3))
+        *(
+            by_provider.account_for(pool, "https://id.example", "77", "An\u202e", Role.viewer, [], HERE)
+            for _ in range(3)
+        )
     )
     assert {(account.id, account.name) for account in first} == {(first[0].id, "An")}
-    later = await accounts.from_provider(pool, "https://id.example", "77", "An", Role.operator, ["traffic"], HERE)
+    later = await by_provider.account_for(pool, "https://id.example", "77", "An", Role.operator, ["traffic"], HERE)
     assert (later.id, later.role, later.sectors, later.local) == (first[0].id, Role.operator, ["traffic"], False)
     assert await actions(pool) == ["account.create", "account.change"]
     with pytest.raises(AccountError) as not_local:
@@ -171,6 +194,6 @@ async def test_a_provider_brings_a_person_and_changes_what_they_may(pool: asyncp
     assert (await refused(pool, "An", "")).code == "wrong_credentials"
     await accounts.change(pool, CHIEF, uuid.UUID(later.id), disabled=True)
     with pytest.raises(AccountError) as disabled:
-        await accounts.from_provider(pool, "https://id.example", "77", "An", Role.operator, [], HERE)
+        await by_provider.account_for(pool, "https://id.example", "77", "An", Role.operator, [], HERE)
     assert disabled.value.code == "disabled"
     assert (await actions(pool))[-1] == "session.refused"

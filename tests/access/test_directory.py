@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from access import accounts, devices, keys, secrets, sessions
+from access import accounts, by_password, devices, keys, secrets, sessions
 from access.accounts import Account
 from access.directory import BLIND_S, REMEMBER_S, Credential, Directory
 from access.policy import Principal, Role
@@ -135,8 +135,8 @@ async def test_signing_in_and_being_seen_drop_nothing(pool: asyncpg.Pool, lan: A
         assert await directory.resolve(credential) is not None
         version = await pool.fetchval("SELECT version FROM access_version")
         with suppress(accounts.AccountError):
-            await accounts.sign_in(pool, "Lan", "not this one at all", None)
-        await directory.resolve(await session_of(pool, await accounts.sign_in(pool, "Lan", PASSWORD, None)))
+            await by_password.sign_in(pool, "Lan", "not this one at all", None)
+        await directory.resolve(await session_of(pool, await by_password.sign_in(pool, "Lan", PASSWORD, None)))
         await sessions.forget(pool, IDLE)
         assert await pool.fetchval("SELECT version FROM access_version") == version
 

@@ -1,12 +1,14 @@
 """Passwords: what may be one, and that a comparison tells nothing but whether it is."""
 
 import asyncio
+import math
+import re
 import time
 import unicodedata
 
 import pytest
 
-from access import passwords
+from access import passwords, secrets
 from access.passwords import Busy, Unsuitable
 
 
@@ -79,3 +81,14 @@ async def test_a_crowd_is_told_to_come_again() -> None:
     )
     assert sum(isinstance(answer, Busy) for answer in answers) == 5
     assert not await passwords.verify(None, "x")  # and then there is room again
+
+
+def test_a_generated_password_is_easy_to_type_and_hard_to_guess() -> None:
+    made = [secrets.easy_password() for _ in range(2_000)]
+    assert len(set(made)) == len(made)
+    assert all(re.fullmatch(r"[^-]{5}-[^-]{5}-[^-]{5}-[^-]{5}", one) for one in made)
+    letters = set("".join(made)) - {"-"}
+    assert not letters & set("01loiuIOLU"), "nothing that looks like something else"
+    assert 20 * math.log2(len(letters)) >= 96
+    for one in made[:50]:
+        passwords.check(one, "Lan")

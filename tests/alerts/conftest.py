@@ -12,7 +12,7 @@ import pytest
 
 from alerts.rulebook import apply_rules
 from alerts.rulefile import load_rules, parse_rules
-from alerts.worker import run
+from alerts.service import run
 from city.database import open_pool
 from city.kafka import Producer, ensure_topics, topic_for
 from city.sectors import Catalogue

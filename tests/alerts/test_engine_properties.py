@@ -12,7 +12,10 @@ from alerts.journal import Entry, Place, Position, Range, Step
 from alerts.replay import Piece, Replay
 from alerts.transitions import Transition
 from city.events import Refusal
+from tests.alerts.depth import EVERY_KIND, report
 from tests.alerts.town import ALL, START, US, at, engine, town
+
+RULES = [*ALL, *EVERY_KIND]
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100)
 
@@ -43,7 +46,8 @@ def recorded(moments: list[tuple[float, float, str, str | None, float, float | N
         now += pause
         values = {"level_m": level} if rain is None else {"level_m": level, "rain_mm_h": rain}
         one = at(now, asset, age, zone, **values)
-        event = one.event if future else Refusal("future_time", "")
+        told = report(now, f"{asset}-{future}", zone, age_s=max(age, 0.0)).event if future == 1 else one.event
+        event = told if future else Refusal("future_time", "")
         records.append(Arrival(START + round(now * US), event, 0, offset))
     return records
 
@@ -61,23 +65,23 @@ def run(subject: Engine, steps: list[list[Arrival]]) -> list[Transition]:
 
 
 def one_by_one(records: list[Arrival]) -> list[Transition]:
-    return run(engine(), [[record] for record in records])
+    return run(engine(*RULES), [[record] for record in records])
 
 
 @patient
 @given(arrivals(), cuts)
 def test_batching_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
-    assert run(engine(), pieces(records, at_cuts)) == one_by_one(records)
+    assert run(engine(*RULES), pieces(records, at_cuts)) == one_by_one(records)
 
 
 @patient
 @given(arrivals(), cuts)
 def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival], at_cuts: list[int]) -> None:
-    subject = engine()
+    subject = engine(*RULES)
     seen: list[Transition] = []
     for step in pieces(records, at_cuts):
         state = encode(freeze(subject))
-        subject = thaw(state, town(), ALL)
+        subject = thaw(state, town(), RULES)
         assert encode(freeze(subject)) == state
         seen += run(subject, [step])
     assert seen == one_by_one(records)
@@ -88,7 +92,7 @@ def test_freezing_and_thawing_at_any_step_changes_nothing(records: list[Arrival]
 def test_a_copy_made_while_the_engine_goes_on_is_of_the_instant_it_began(
     records: list[Arrival], before: int, slices: list[int], fewer_rules: bool
 ) -> None:
-    subject = engine()
+    subject = engine(*RULES)
     seen = run(subject, [[record] for record in records[:before]])
     at_once = encode(freeze(subject))
     copying = Freezing(subject)
@@ -98,7 +102,7 @@ def test_a_copy_made_while_the_engine_goes_on_is_of_the_instant_it_began(
         if record is not None:
             seen += run(subject, [[record]])
     if fewer_rules:
-        subject.apply(ALL[:1], 0)
+        subject.apply(RULES[:1], 0)
     assert encode(copying.finish()) == at_once
     assert subject.copying is None
     assert seen == one_by_one(records)
@@ -110,7 +114,7 @@ def test_replaying_the_journal_gives_the_same_engine(
     records: list[Arrival], journalled: list[int], fetched: list[int], snapshot_after: int
 ) -> None:
     """Live until the end; then thaw an earlier state and take the journalled steps again from other batches."""
-    live = engine()
+    live = engine(*RULES)
     steps = pieces(records, journalled)
     state, place = encode(freeze(live)), Position(0)
     entries: list[Entry] = []
@@ -121,7 +125,7 @@ def test_replaying_the_journal_gives_the_same_engine(
         live.step(step, Tick(now, True))
         journalled_step = Step("records", now, True, (Range(0, step[0].offset, step[-1].offset + 1),))
         entries.append(Entry((journalled_step,), Place(number, 1, "test", "c", 0, {})))
-    replay = Replay(thaw(state, town(), ALL), entries, {0: place}, {})
+    replay = Replay(thaw(state, town(), RULES), entries, {0: place}, {})
     for batch in pieces(records[place.next :], fetched):
         if batch:
             replay.feed([Piece(0, batch[0].offset, batch[-1].offset + 1, b"", batch)])
@@ -147,7 +151,7 @@ def test_every_story_is_well_formed(records: list[Arrival]) -> None:
             assert standing[cause] == one.alert_id
             if one.kind == "cleared":
                 del standing[cause]
-    subject = engine()
+    subject = engine(*RULES)
     run(subject, [records])
     assert {key for key in open_alerts(subject) if not key[0].startswith("system-")} == {
         key for key in standing if not key[0].startswith("system-")
@@ -160,16 +164,16 @@ def test_assets_do_not_disturb_each_other(records: list[Arrival], order: list[st
     """The alerts of one asset are the same whatever the other assets send in between."""
     whole = [one for one in one_by_one(records) if one.asset == order[0] and not one.rule.startswith("system-")]
     alone = [r for r in records if getattr(r.event, "asset", None) == order[0]]
-    assert [one for one in one_by_one(alone) if not one.rule.startswith("system-")] == whole
+    assert [one for one in one_by_one(alone) if one.asset and not one.rule.startswith("system-")] == whole
 
 
 @patient
 @given(arrivals())
 def test_adopting_the_open_alerts_of_another_engine_gives_the_same_open_alerts(records: list[Arrival]) -> None:
-    subject = engine()
+    subject = engine(*RULES)
     run(subject, [records])
     truth = open_alerts(subject)
-    heir = engine()
+    heir = engine(*RULES)
     assert adopt(heir, truth.values(), 0) == []
     assert {k: (v.severity, v.raised_at) for k, v in open_alerts(heir).items()} == {
         k: (v.severity, v.raised_at) for k, v in truth.items()

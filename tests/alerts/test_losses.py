@@ -88,6 +88,36 @@ async def test_one_alert_a_topic_until_accepted_by_command(city: City, monkeypat
     assert json.loads((await city.pool.fetch(SHOWN))[1]["body"])["value"] == 1
 
 
+async def test_what_is_lost_later_is_told_once_a_minute_and_asks_to_be_seen_again(city: City) -> None:
+    losses = Losses(city.pool, city.catalogue, ZoneMap.load(city.settings.city), "one")
+    other = Losses(city.pool, city.catalogue, ZoneMap.load(city.settings.city), "two")
+
+    async def told() -> tuple[str, float]:
+        ((_, state, body),) = await city.pool.fetch(SHOWN)
+        return state, json.loads(body)["value"]
+
+    async def lost(records: int) -> None:
+        await city.pool.execute("UPDATE ledger SET next_offset = $1, expired = $1", records)
+
+    await lose(city, TRAFFIC, 0, 30)
+    await losses.look(1_000_000)
+    (alert,) = [json.loads(body)["id"] for _, _, body in await city.pool.fetch(SHOWN)]
+    await city.pool.execute("SELECT alert_move($1::text::uuid, 'acknowledged', now(), 'Lan', '{}')", alert)
+    assert await told() == ("acknowledged", 30)
+    await lost(31)
+    await losses.look(60_000_000)
+    assert await told() == ("acknowledged", 30)
+    await asyncio.gather(losses.look(61_000_000), other.look(61_000_000))
+    assert await told() == ("unacknowledged", 31)
+    await lost(1_000)
+    await losses.look(120_000_000)
+    assert await told() == ("unacknowledged", 31)
+    await losses.look(121_000_000)
+    await losses.look(200_000_000)
+    assert await told() == ("unacknowledged", 1_000)
+    assert [kind for kind, _, _ in await city.history()] == ["raised", "acknowledged", "escalated", "escalated"]
+
+
 async def test_a_loss_accepted_while_its_alert_is_being_opened_is_cleared_by_the_next_look(city: City) -> None:
     losses = Losses(city.pool, city.catalogue, ZoneMap.load(city.settings.city), "one")
     await lose(city, TRAFFIC, 0, 30)

@@ -50,9 +50,19 @@ response:
         ("  - {vi: a, en: b}", "  - {vi: a, en: b}\n" * 6, 11, "has 6 steps"),
         ("response:", "respond:", 10, "a rule has no key 'respond'"),
         ("metric: level_m", "metric: level_m\nmetric: level_m", 6, "'metric' twice"),
-        ("metric: level_m", "metric: level_m\nper: zone", 6, "per 'zone' is not supported yet"),
-        ("metric: level_m", "metric: level_m\nmeasure: {mean: 15m}", 6, "measure must be a text"),
-        ("metric: level_m", "metric: level_m\nlateness: 10s", 6, "lateness is not supported yet"),
+        ("metric: level_m", "metric: level_m\nper: zone", 8, "the assets of a zone have no one last value"),
+        ("metric: level_m", "metric: level_m\nper: street", 6, "per 'street' is none of asset, zone, sector"),
+        ("metric: level_m", "metric: level_m\nmeasure: mean", 6, "measure 'mean' needs a window"),
+        ("metric: level_m", "metric: level_m\nmeasure: {mean: 1m}", 6, "a window of 1m is too short: level_m comes"),
+        ("metric: level_m", "metric: level_m\nmeasure: {mean: 5m, max: 5m}", 6, "exactly one of mean, min, max"),
+        ("metric: level_m", "metric: level_m\nper: zone\nmeasure: {delta: 5m}", 7, "delta follows one sensor"),
+        ("metric: level_m", "metric: level_m\nlateness: 10m", 6, "older than the max_age of level_m, 5m"),
+        ("metric: level_m", "metric: level_m\nactive: {days: mon-fry}", 6, "'mon-fry' is no day"),
+        ("metric: level_m", "metric: level_m\nactive: {hours: '08:00'}", 6, "must be two times of day"),
+        ("metric: level_m", "metric: level_m\nactive: {hours: '08:00-08:00'}", 6, "begin when they end"),
+        ("metric: level_m", "metric: level_m\nactive: {timezone: Asia/Saigon2}", 6, "no time zone 'Asia/Saigon2'"),
+        ("metric: level_m", "metric: level_m\nper: zone\nreports: {category: flooding}", 7, "not both"),
+        ("metric: level_m\n", "", 1, "needs a metric, or reports, or all_of or any_of"),
         ("metric: level_m", "metric: [", 6, "is no YAML"),
         ("metric: level_m", "metric: level_m\nwhere: {zones: ['267400']}", 6, "no zone '267400'; did you mean '26740'"),
         (
@@ -80,6 +90,53 @@ def test_what_is_wrong_is_told_by_line_and_reason(old: str, new: str, line: int,
         parse_rules(GOOD.replace(old, new, 1), town(), Path("rules/tide.yaml"), ZONES)
     assert refused.value.line in (line, line + 1)
     assert str(refused.value).startswith("rules/tide.yaml:")
+    assert reason in refused.value.reason
+
+
+HEAD = GOOD[: GOOD.index("metric:")]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("metric: level_m\nraise: {warning: {frozen: 1m}}", "is too short: level_m comes every 1m; write at least 2m"),
+        ("metric: level_m\nraise: {warning: {frozen: 10m, for: 1m}}", "says already how long"),
+        ("metric: level_m\nraise: {warning: {absent: 2m}}", "write at least 3m"),
+        ("metric: level_m\nraise: {warning: {absent: 10m}}\nclear: {for: 1m}", "over as soon as something comes"),
+        ("metric: level_m\nraise: {warning: {absent: 10m}, critical: {absent: 5m}}", "no worse than raise.warning"),
+        ("metric: level_m\nraise: {warning: {outside: [2, 1]}}", "the first number must be the lower one"),
+        ("metric: level_m\nraise: {warning: {outside: [-3, 5]}}", "can never hold: level_m lies in -3 to 5"),
+        ("metric: level_m\nraise: {warning: {inside: [-9, 9]}}", "would always hold"),
+        ("metric: level_m\nraise: {warning: {outside: [0, 1]}}\nclear: {inside: [0, 2]}", "it would chatter"),
+        ("metric: level_m\nraise: {warning: {outside: [0, 1]}}\nclear: {below: 1}", "must be one of inside"),
+        ("metric: level_m\nraise: {warning: {equals: 7}}", "can never hold"),
+        ("metric: level_m\nraise: {warning: {changed_by: {within: 5m}}}", "exactly one of value, percent"),
+        ("metric: level_m\nraise: {warning: {changed_by: {value: 9, within: 5m}}}", "can never hold"),
+        ("metric: level_m\nraise: {warning: {changed_by: {value: 1, within: 1m}}}", "too short"),
+        ("metric: level_m\nraise: {warning: {repeats: {times: 4, within: 5m, above: 1}}}", "can't begin 4 times"),
+        ("metric: level_m\nraise: {warning: {repeats: {times: 2, within: 5m}}}", "exactly one of above, below"),
+        ("metric: level_m\nraise: {warning: {at_least: {assets: 2, above: 1}}}", "write per: zone or per: sector"),
+        ("metric: level_m\nper: zone\nraise: {warning: {frozen: 10m}}", "looks at one sensor"),
+        ("metric: level_m\nraise: {warning: {all_of: [{metric: rain_mm_h, above: 1}]}}", "leave out the rule's own"),
+        ("raise: {warning: {all_of: [{metric: rain, above: 1}]}}", "has no metric 'rain'"),
+        ("raise: {warning: {any_of: []}}", "is empty"),
+        ("raise: {warning: {above: 1}}", "needs a metric, or reports"),
+        ("metric: level_m\nraise: {warning: {above: 1, frozen: 10m}}", "exactly one of above"),
+        ("metric: level_m\nraise: {warning: {above: 1}, critical: {frozen: 10m}}", "mixes above and frozen"),
+        ("metric: level_m\nraise: {warning: {changed_by: {value: 1, within: 5m}}}\nclear: {below: 1}", "only 'for'"),
+        ("metric: weekly\nlateness: 15d\nraise: {warning: {above: 1}}", "raises nothing"),
+        (
+            "per: zone\nreports: {category: crime}\nraise: {warning: {repeats: {times: 2, within: 5m}}}",
+            "none of flooding",
+        ),
+        ("reports: {category: flooding}\nraise: {warning: {repeats: {times: 2, within: 5m}}}", "no asset: write per"),
+        ("per: zone\nreports: {category: flooding}\nraise: {warning: {above: 5}}", "a report has no value"),
+        ("metric: level_m\nmeasure: {count: 5m}\nraise: {warning: {below: 0}}", "a count is never negative"),
+    ],
+)
+def test_what_makes_no_sense_is_told_with_its_reason(body: str, reason: str) -> None:
+    with pytest.raises(RuleError) as refused:
+        parse_rules(HEAD + body + "\n", town(), Path("rules/tide.yaml"), ZONES)
     assert reason in refused.value.reason
 
 

@@ -41,7 +41,7 @@ def town(series_limit: int = 100_000) -> Catalogue:
             short=BOTH,
             metrics={m.name: m for m in river},
             key_figures=[],
-            reports=[],
+            reports=["flooding", "fallen_tree"],
             series_limit=series_limit,
             deep=False,
         )

@@ -125,6 +125,42 @@ def test_a_link_opens_the_wall_and_leaves_the_address(center: RealCenter, screen
         assert [one.name for one in center.screens()] == ["phòng họp"]
 
 
+def test_a_link_that_is_opened_again_keeps_the_screen_it_made(center: RealCenter, screen: Any) -> None:
+    once, often = center.link("phòng họp"), center.link("sảnh", uses=9)
+    with screen(center.address) as wall:
+        wall.expected = REFUSED
+        for link, name in ((often, "sảnh"), (often, "sảnh"), (once, "phòng họp"), (once, "phòng họp")):
+            page = wall.open("/openapi.json")  # only another document reads the address anew
+            page = wall.open(f"/wall#link={link}")
+            opens(page)
+            assert [one.name for one in center.screens()] == [name]
+
+
+def test_a_link_is_made_on_the_page_and_opens_a_wall(center: RealCenter, screen: Any) -> None:
+    center.account("Lan", "operator", sectors=("traffic",))
+    with screen(center.address, 1366, 768) as desk, screen(center.address) as wall:
+        desk.expected = REFUSED
+        desk.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        hands = desk.open("/console/admin/screens")
+        sign_in(hands, "Lan")
+        hands.get_by_label("Tên cho các màn hình này").fill("phòng họp")
+        hands.get_by_label("Số màn hình").fill("3")
+        hands.get_by_role("button", name="Tạo đường dẫn").click()
+        secret = hands.locator("[data-secret]")
+        expect(secret).to_have_text(re.compile(rf"^{center.address}/wall#link=[A-Za-z0-9_-]{{43}}$"))
+        hands.get_by_role("button", name="Chép").click()
+        expect(hands.get_by_role("button", name="Đã chép")).to_be_visible()
+        assert hands.evaluate("navigator.clipboard.readText()") == secret.inner_text()
+        opens(wall.open(secret.inner_text().removeprefix(center.address)))
+        (paired,) = center.screens()
+        assert (paired.name, paired.sectors, paired.paired_by) == ("phòng họp", ["traffic"], "Lan")
+        hands.get_by_role("button", name="Cất đi").click()
+        expect(secret).to_have_count(0)
+        hands.reload()
+        expect(hands.locator("[data-device='phòng họp']")).to_be_visible()
+        assert secret.count() == 0, "shown once"
+
+
 def test_a_link_that_was_used_up_leads_to_a_code(center: RealCenter, screen: Any) -> None:
     link = center.link("phòng họp")
     with screen(center.address) as wall, screen(center.address) as other:

@@ -130,6 +130,16 @@ def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, la
         assert [t for t in texts if t["cut"]] == []
 
 
+def test_the_worst_is_drawn_over_what_is_less_bad(screen: Any) -> None:
+    with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
+        page = wall.open("/wall")
+        wait_for_map(page)
+        drawn = page.locator(".map [data-pin]").evaluate_all("(pins) => pins.map((pin) => pin.dataset.pin)")
+        severities = [center.scene.alerts[alert]["severity"] for alert in drawn]
+        assert {"warning", "critical"} <= set(severities)
+        assert severities == sorted(severities, key=["warning", "critical", "emergency"].index)
+
+
 def test_a_smaller_screen_drops_rows_and_keeps_the_type(screen: Any) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall?inch=55&dist=4")

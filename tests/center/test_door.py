@@ -282,6 +282,18 @@ async def test_a_flood_is_counted_to_the_last_event_though_the_center_ends(
 async def test_what_was_refused_while_the_database_was_away_is_kept_and_counted(
     center: Running, http: httpx.AsyncClient, db: asyncpg.Connection, postgres_dsn: str
 ) -> None:
+    async def slowest_refusal(times: int = 3) -> float:
+        slowest = 0.0
+        for _ in range(times):
+            began = time.monotonic()
+            assert (await send(http, [7] * 300, BATCH)).json()["refused"] == 300
+            slowest = max(slowest, time.monotonic() - began)
+        return slowest
+
+    usual = await slowest_refusal(1)
+    async with asyncio.timeout(60):
+        while await records(db) < 300:
+            await asyncio.sleep(0.1)
     admin = await asyncpg.connect(postgres_dsn)
     name = await db.fetchval("SELECT current_database()")
     await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
@@ -290,16 +302,13 @@ async def test_what_was_refused_while_the_database_was_away_is_kept_and_counted(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        for _ in range(3):
-            began = time.monotonic()
-            assert (await send(http, [7] * 300, BATCH)).json()["refused"] == 300
-            assert time.monotonic() - began < 3
-        assert await records(db) == 0
+        assert await slowest_refusal() < 3 + 3 * usual
+        assert await records(db) == 300
     finally:
         await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await admin.close()
-    async with asyncio.timeout(10):
-        while await records(db) < 900:
+    async with asyncio.timeout(60):
+        while await records(db) < 1200:
             await asyncio.sleep(0.1)
     await asyncio.sleep(1.5)
-    assert await records(db) == 900
+    assert await records(db) == 1200

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import statistics
 import struct
 import time
 from typing import Any
@@ -57,25 +58,35 @@ async def test_twenty_stalled_clients_change_nothing_for_the_others(
     await db.execute(ASSETS, SERIES)
     series = [row["id"] for row in await db.fetch(ADD)]
     subscriptions = [json.dumps({"type": "subscribe", "channel": channel}).encode() for channel in ("alerts", "live")]
-    stalled = [await handshake(center.port) for _ in range(STALLED)]
     loop = asyncio.get_running_loop()
-    for raw in stalled:
-        for subscription in subscriptions:
-            await loop.sock_sendall(raw, masked(1, subscription))
     async with Producer(center.settings, linger_ms=0) as producer, center.listen() as client:
         await client.say(type="subscribe", channel="alerts")
         await client.say(type="subscribe", channel="live")
         await client.next("snapshot", "live")
-        latencies = []
-        for number in range(1, 21):
-            rows = [(one, now_us(), float(number)) for one in series]
-            await producer.publish(LIVE, json.dumps(rows).encode())
-            began = time.monotonic()
-            await raise_alert(db, number)
-            await client.until(lambda message, seq=number: message.get("channel") == "alerts" and message["seq"] == seq)
-            latencies.append(time.monotonic() - began)
-        assert sorted(latencies)[len(latencies) // 2] < 0.25
-        async with asyncio.timeout(5):
+
+        async def usual_latency(numbers: range) -> float:
+            """The median from alert to client while 4,000 values change with each alert."""
+            latencies = []
+            for number in numbers:
+                rows = [(one, now_us(), float(number)) for one in series]
+                await producer.publish(LIVE, json.dumps(rows).encode())
+                began = time.monotonic()
+                await raise_alert(db, number)
+                await client.until(
+                    lambda message, seq=number: message.get("channel") == "alerts" and message["seq"] == seq
+                )
+                latencies.append(time.monotonic() - began)
+            return statistics.median(latencies)
+
+        alone = await usual_latency(range(1, 21))
+        stalled = [await handshake(center.port) for _ in range(STALLED)]
+        for raw in stalled:
+            for subscription in subscriptions:
+                await loop.sock_sendall(raw, masked(1, subscription))
+        beside = await usual_latency(range(21, 41))
+        print(f"from alert to client {alone * 1000:.0f} ms, beside {STALLED} stalled ones {beside * 1000:.0f} ms")
+        assert beside < 3 * alone + 0.1
+        async with asyncio.timeout(30):
             while f"citywatch_clients_behind {STALLED}.0" not in (await http.get("/metrics")).text:
                 await asyncio.sleep(0.1)
     for raw in stalled:

@@ -41,6 +41,7 @@ ZONE, ELSEWHERE = "26740", "26743"
 PATH_VALUES = {
     "alert_id": str(uuid.UUID(int=99)),
     "account_id": str(uuid.UUID(int=99)),
+    "session_id": str(uuid.UUID(int=99)),
     "device_id": str(uuid.UUID(int=99)),
     "key_id": "0123456789ab",
     "letter_id": "99",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import statistics
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from access import accounts, devices, keys
+from access.directory import POLL_S
 from access.policy import Role
 from city.kafka import LIVE, Producer
 from tests.center.conftest import Listening, Running, raise_alert
@@ -121,6 +123,31 @@ async def test_who_loses_their_rights_while_connected_is_let_go(
         assert seconds < SOON_S
         await raise_alert(db, 1)
         await other.next("delta")
+
+
+async def test_rights_end_at_once_and_not_at_the_next_poll(guarded: Running, people: People) -> None:
+    spent = []
+    for _ in range(9):
+        device = await people.device()
+        async with guarded.listen(additional_headers=by_device(device)) as wall:
+            await wall.next("hello")
+            await devices.revoke(people.pool, LOCAL, await people.device_id(device))  # past center: only a NOTIFY tells
+            code, _, seconds = await closing(wall)
+            assert code == 4401
+            spent.append(seconds)
+    print("rights ended after", [round(1000 * one) for one in sorted(spent)], "ms")
+    assert statistics.median(spent) < POLL_S / 5, spent
+
+
+async def test_a_lost_listener_leaves_the_poll(guarded: Running, people: People, db: asyncpg.Connection) -> None:
+    device = await people.device()
+    async with guarded.listen(additional_headers=by_device(device)) as wall:
+        await wall.next("hello")
+        await db.execute("DROP TRIGGER device_changed ON device")  # neither a NOTIFY
+        await db.execute("UPDATE device SET revoked_at = now()")
+        await db.execute("UPDATE access_version SET version = version + 1")  # but the version that is polled
+        code, _, seconds = await closing(wall)
+        assert (code, seconds < SOON_S) == (4401, True)
 
 
 async def test_revoked_keys_and_screens_are_let_go_and_a_rotated_key_stays(guarded: Running, people: People) -> None:

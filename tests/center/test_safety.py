@@ -1,11 +1,19 @@
 """What a browser is told and what it may be made to do: headers, cookies, proxies, plain HTTP, other origins."""
 
 import re
+from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
+from access.policy import Denied
 from center.limiting import bucket
+from center.security import Guard
+from center.service import Center
+from city import metrics
+from city.clock import SystemClock
 from city.settings import Settings
 from tests.center.conftest import Running, running
 from tests.center.people import PASSWORD, People, by_key, client
@@ -94,6 +102,63 @@ async def test_over_plain_http_from_elsewhere_nobody_signs_in(
             for name in ("citywatch", "__Host-citywatch"):
                 answer = await http.get("/api/v1/sectors", headers={"Cookie": f"{name}={token}"})
                 assert answer.status_code == 401, "a cookie that crossed a network in the clear is not looked at"
+
+
+async def test_a_key_that_crossed_a_network_in_the_clear_is_refused(topics: Settings, people: People) -> None:
+    key = by_key(await people.key(["traffic"], ["read", "publish"]))
+    insist = {"sign_in": "required", "trusted_proxies": "127.0.0.0/8, ::1", "plain_http_networks": "198.51.100.0/24"}
+    counted = metrics.DENIED.labels("insecure_transport")._value
+    async with running(topics.model_copy(update=insist)) as center:
+        await center.ready()
+        async with client(center.url, key) as http:
+            for path in ("/api/v1/sectors", "/api/v1/session", "/metrics", "/api/v1/events"):
+                method = "POST" if path.endswith("events") else "GET"
+                for address in ("203.0.113.7", "2001:db8::7", "::ffff:203.0.113.7"):
+                    before = counted.get()
+                    for proto in ({}, {"X-Forwarded-Proto": "http"}):
+                        answer = await http.request(method, path, headers={"X-Forwarded-For": address, **proto})
+                        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insecure_transport")
+                        assert "https" in answer.json()["error"]["message"]
+                    assert counted.get() == before + 2
+            for allowed in (
+                {},  # this machine
+                {"X-Forwarded-For": "198.51.100.9"},
+                {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"},
+            ):
+                assert (await http.get("/api/v1/sectors", headers=allowed)).status_code == 200
+        plain = key | {"X-Forwarded-For": "203.0.113.7"}
+        async with center.listen(additional_headers=plain) as wall:
+            error = await wall.next("error")
+            assert error["code"] == "insecure_transport"
+            await wall.connection.wait_closed()
+            assert wall.connection.close_code == 4403
+
+
+async def test_what_an_untrusted_proxy_says_of_a_key_does_not_count(topics: Settings, people: People) -> None:
+    key = by_key(await people.key(["traffic"], ["read"]))
+    center = await Center.open(topics.model_copy(update={"sign_in": "required"}), SystemClock())
+    seen = []
+
+    async def ask(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            seen.append((await center.sign_in.who(HTTPConnection(scope))).principal.kind)
+        except Denied as denied:
+            seen.append(denied.code)
+
+    async def nothing(*_: object) -> Any:
+        return {"type": "http.disconnect"}
+
+    try:
+        for peer in ("203.0.113.7", "127.0.0.1", "::1", "::ffff:127.0.0.1"):
+            headers = {"host": "127.0.0.1", "x-forwarded-proto": "https", **key}
+            raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+            scope = {"type": "http", "method": "GET", "scheme": "http", "path": "/", "query_string": b""}
+            await Guard(ask)(
+                {**scope, "client": (peer, 1), "server": ("127.0.0.1", 1), "headers": raw}, nothing, nothing
+            )
+    finally:
+        await center.close()
+    assert seen == ["insecure_transport", "key", "key", "key"]
 
 
 async def test_a_large_body_is_not_read(guarded: Running, people: People) -> None:

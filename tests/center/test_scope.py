@@ -184,3 +184,27 @@ async def test_keys_over_rest_are_shown_once_rotate_with_overlap_and_end(guarded
                 assert (await system.get("/api/v1/sectors")).status_code == 200
         assert (await http.delete(f"/api/v1/keys/{key_id}")).status_code == 200
         assert (await http.delete(f"/api/v1/keys/{key_id}")).status_code == 409
+
+
+async def test_a_link_is_made_within_the_scope_of_who_makes_it(guarded: Running, people: People) -> None:
+    links = "/api/v1/devices/links"
+    mine = by_session(await people.person("operator", ["traffic"]))
+    async with client(guarded.url, mine) as http, client(guarded.url) as wall:
+        outside = await http.post(links, json={"name": "hall", "sectors": ["health"]})
+        assert (outside.status_code, outside.json()["error"]["code"]) == (403, "out_of_scope")
+        for wrong in ({"uses": 0}, {"uses": 1001}, {"hours": 0}, {"hours": 721}, {"sectors": ["nothing"]}, {"x": 1}):
+            assert (await http.post(links, json={"name": "hall", **wrong})).status_code == 422
+        made = await http.post(links, json={"name": "hall", "uses": 9, "hours": 1})
+        assert made.status_code == 201, made.text
+        claim = {"link": made.json()["link"]}
+        for _ in range(3):  # the same browser each time
+            assert (await wall.post("/api/v1/devices/claim", json=claim)).status_code == 200
+        who = (await wall.get("/api/v1/session")).json()["principal"]
+        assert (who["kind"], who["name"], who["sectors"]) == ("device", "hall", ["traffic"])
+        listed = (await http.get("/api/v1/devices")).json()
+        assert [one["name"] for one in listed["devices"]] == ["hall"]
+        left = [(one["name"], one["uses_left"], one["sectors"]) for one in listed["links"]]
+        assert left == [("hall", 6, ["traffic"])]
+        assert claim["link"] not in str(listed), "shown once"
+    rows = await people.pool.fetch("SELECT actor_kind, action FROM audit WHERE action LIKE 'device.%' ORDER BY seq")
+    assert [tuple(row) for row in rows] == [("person", "device.link")] + 3 * [("device", "device.claim")]

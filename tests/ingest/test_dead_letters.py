@@ -1,13 +1,17 @@
 """A dead letter is found, read, and sent again once its cause is gone; the commands say so in words."""
 
 import asyncio
+import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 import yaml
 from typer.testing import CliRunner
 
+from city.actor import Actor
 from city.kafka import Producer, topic_for
 from city.settings import Settings
 from citywatch.commands.dead_letters import app
@@ -15,6 +19,8 @@ from ingest import dead_letters
 from ingest.dead_letters import CantReplayError, Letter, Wanted
 from ingest.letters import headers_from_json, headers_to_json
 from tests.ingest.conftest import City, event, now_us
+
+LAN = Actor("local", "1000", "Lan")
 
 
 async def test_replay_after_the_catalogue_was_extended(city: City, tmp_path: Path) -> None:
@@ -29,13 +35,42 @@ async def test_replay_after_the_catalogue_was_extended(city: City, tmp_path: Pat
     assert letter.headers == [("note", b"\x00\xff"), ("nốt", b"x")]
     async with city.worker(city=_extended(city.settings, tmp_path)):
         async with Producer(city.settings) as producer:
-            assert await dead_letters.replay(city.pool, producer, [letter]) == 1
+            assert await dead_letters.replay(city.pool, producer, [letter], LAN) == 1
         books = await city.until_total(2)
     assert (books["stored"], books["dead"]) == (1, 1)
     assert await dead_letters.find(city.pool, Wanted(waiting=True)) == []
     again = await dead_letters.get(city.pool, letter.id)
     assert again is not None
     assert again.replayed_at is not None
+    (act,) = await city.pool.fetch("SELECT * FROM audit")
+    assert (act["actor_kind"], act["actor"], act["action"]) == ("local", "Lan", "dead_letter.replay")
+    assert act["object"] == f"dead letter {letter.id}"
+    topic = topic_for("traffic")
+    assert json.loads(act["before"]) == {"replayed_at": None, "reason": "unknown_metric", "topic": topic}
+    assert datetime.fromisoformat(json.loads(act["after"])["replayed_at"]) == again.replayed_at
+
+
+async def test_a_replay_that_cannot_be_recorded_is_not_noted(city: City) -> None:
+    async with city.worker():
+        await city.publish([event("VVK-1", now_us(), {"nonsense": 3})], partition=0)
+        await city.until_total(1)
+    (letter,) = await dead_letters.find(city.pool, Wanted(waiting=True))
+    await city.pool.execute("DELETE FROM audit_head")
+    async with Producer(city.settings) as producer:
+        with pytest.raises(asyncpg.PostgresError):
+            await dead_letters.replay(city.pool, producer, [letter], LAN)
+    assert await dead_letters.find(city.pool, Wanted(waiting=True)) == [letter]
+
+
+async def test_a_letter_erased_meanwhile_is_recorded_all_the_same(city: City) -> None:
+    async with city.worker():
+        await city.publish([event("VVK-1", now_us(), {"nonsense": 3})], partition=0)
+        await city.until_total(1)
+    (letter,) = await dead_letters.find(city.pool, Wanted(waiting=True))
+    await city.pool.execute("DELETE FROM dead_letter")
+    async with Producer(city.settings) as producer:
+        await dead_letters.replay(city.pool, producer, [letter], LAN)
+    assert await city.pool.fetchval("SELECT object FROM audit") == f"dead letter {letter.id}"
 
 
 async def test_a_letter_of_the_wrong_topic_goes_to_its_own(city: City) -> None:
@@ -45,7 +80,7 @@ async def test_a_letter_of_the_wrong_topic_goes_to_its_own(city: City) -> None:
         letters = await dead_letters.find(city.pool, Wanted(topic=topic_for("health")))
         assert [letter.reason for letter in letters] == ["wrong_topic"]
         async with Producer(city.settings) as producer:
-            await dead_letters.replay(city.pool, producer, letters)
+            await dead_letters.replay(city.pool, producer, letters, LAN)
         assert (await city.until_total(1))["stored"] == 1
 
 
@@ -55,7 +90,7 @@ async def test_a_replayed_letter_that_fails_again_names_its_forebear_once(city: 
         for total in (2, 3):
             await city.until_total(total - 1)
             newest = (await dead_letters.find(city.pool, Wanted(limit=1)))[0]
-            await dead_letters.replay(city.pool, producer, [newest])
+            await dead_letters.replay(city.pool, producer, [newest], LAN)
             await city.until_total(total)
         last, before, _ = await dead_letters.find(city.pool, Wanted())
     assert last.headers == [("replayof", str(before.id).encode())]
@@ -92,7 +127,7 @@ async def test_the_commands(city: City, monkeypatch: pytest.MonkeyPatch) -> None
         code, output = await asyncio.to_thread(run, "list", "--reason", "unknown_metric")
         assert code == 0
         assert "1 dead letters" in output
-        letter_id = output.split("│")[1].strip()
+        letter_id = output.splitlines()[1].split()[0]
         code, output = await asyncio.to_thread(run, "show", letter_id)
         assert "unknown_metric: " in output
         assert "\x1b[31m" not in output

@@ -1,6 +1,7 @@
 """The commands as people type them: what they print, and one sentence for what is wrong."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,14 @@ ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
 
 
-def citywatch(*arguments: str) -> subprocess.CompletedProcess[str]:
+def citywatch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "citywatch", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "citywatch", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
 
@@ -63,12 +69,13 @@ def test_replay_says_what_became_of_every_row() -> None:
     ]
 
 
-def test_zones_import_replaces_the_map_of_a_city(tmp_path: Path) -> None:
+async def test_zones_import_replaces_the_map_of_a_city(tmp_path: Path, database: str) -> None:
     for name in ("city.yaml", "sectors.yaml", "zones.geojson"):
         shutil.copy(DEFAULT_CITY / name, tmp_path)
-    ended = citywatch("zones", "import", str(DATA / "geo" / "wards_168_2025.geojson"), "--city", str(tmp_path))
+    store = {"CITYWATCH_DATABASE_DSN": database}
+    ended = citywatch("zones", "import", str(DATA / "geo" / "wards_168_2025.geojson"), "--city", str(tmp_path), **store)
     assert ended.returncode == 0, ended.stderr
     told = citywatch("zones", "show", "--city", str(tmp_path)).stdout
     assert told == "168 zones, 83 of them core; real boundaries\n"
-    assert citywatch("zones", "generate", "--city", str(tmp_path)).returncode == 0
+    assert citywatch("zones", "generate", "--city", str(tmp_path), **store).returncode == 0
     assert (tmp_path / "zones.geojson").read_bytes() == (DEFAULT_CITY / "zones.geojson").read_bytes()

@@ -68,6 +68,32 @@ def test_columns_say_what_the_decoder_reads_from_the_events(name: str) -> None:
     assert sorted(map(repr, decoded)) == sorted(map(repr, made))
 
 
+@pytest.mark.parametrize("name", sorted(SCENARIOS))
+def test_the_first_alert_comes_when_the_outlook_says_at_any_hour(name: str) -> None:
+    scenario = SCENARIOS[name]
+    if scenario.first_alert_s is None:
+        assert "within" not in scenario.outlook
+        return
+    assert scenario.outlook.startswith(
+        "within a minute" if scenario.first_alert_s == 60 else f"within {scenario.first_alert_s / 60:.0f} minutes"
+    )
+    for hour in (3, 12, 17):
+        seen = watch(name, scenario.first_alert_s, rate=200, start=MIDNIGHT + hour * HOUR_US, tick_s=5)
+        assert seen.alarms, hour
+        assert seen.alarms[0] <= scenario.first_alert_s
+
+
+def test_what_the_outlooks_say_comes_then() -> None:
+    flood = watch("flood", 1020, rate=200, start=MIDNIGHT, tick_s=5)
+    for rule in ("river-alarm-phu-an", "street-flood"):
+        assert flood.when(rule)[0] < 420
+    assert any(one.severity == "emergency" and at < 900 for at, one in flood.transitions)
+    clocks = watch("wrong-clock", 1800, start=MIDNIGHT)
+    assert clocks.raised == ["system-wrong-clock"]
+    assert len(clocks.alarms) == 2
+    assert not clocks.still_open
+
+
 def test_welcome_raises_within_a_minute_and_clears_within_four() -> None:
     for seed in range(3):
         seen = watch("welcome", 240, seed=seed)

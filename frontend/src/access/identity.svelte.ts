@@ -1,3 +1,4 @@
+import { cityIsIn } from '../text/format';
 import { ask as askCenter, type Answer, type Ask } from './answer';
 
 export const ROLES = ['viewer', 'operator', 'supervisor', 'admin'] as const;
@@ -28,6 +29,8 @@ export interface SessionJson {
   csrf: string | null;
   expires_at: string | null;
   sign_in: WaysIn;
+  /** The city's, as in the tz database. */
+  timezone?: string;
 }
 
 /** Rights that have changed are in force within half a second. */
@@ -110,7 +113,8 @@ export class Identity {
     );
   }
 
-  private take({ principal, csrf, expires_at, sign_in }: SessionJson): void {
+  private take({ principal, csrf, expires_at, sign_in, timezone }: SessionJson): void {
+    if (timezone !== undefined) cityIsIn(timezone);
     const now = principal !== null && this.counts(principal) ? principal : null;
     const before = this.principal;
     this.waysIn = sign_in;

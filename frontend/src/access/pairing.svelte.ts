@@ -29,9 +29,12 @@ export class Pairing {
     private readonly time: Time,
   ) {}
 
-  /** Resolves when this screen has its access, however long that takes. */
-  async run(link: string | null): Promise<void> {
-    if (link !== null && (await this.claim(link))) return;
+  /**
+   * Resolves when this screen has its access, however long that takes.
+   * @param mayLook whether it has it already: asked when the link it came with is over.
+   */
+  async run(link: string | null, mayLook: () => Promise<boolean> = async () => false): Promise<void> {
+    if (link !== null && ((await this.claim(link)) || (await mayLook()))) return;
     for (;;) {
       const begun = await this.begin();
       if (begun !== null && (await this.confirmed(begun))) return;

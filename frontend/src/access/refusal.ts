@@ -8,7 +8,6 @@ const KNOWN: Record<string, MessageKey> = {
   unavailable: 'refusedNoAnswer',
   wrong_credentials: 'refusedWrongCredentials',
   wrong_password: 'refusedWrongPassword',
-  locked: 'refusedLocked',
   busy: 'refusedBusy',
   too_many_requests: 'refusedTooMany',
   https_required: 'refusedInsecure',

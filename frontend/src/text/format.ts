@@ -82,8 +82,15 @@ export function clock(ms: number, timezone: string, seconds: boolean): string {
   return format.format(ms);
 }
 
+let cityTimezone = HOME_TIMEZONE;
+
+/** Center has said where the city is; every `moment` from now on is in that zone. */
+export function cityIsIn(timezone: string): void {
+  cityTimezone = timezone;
+}
+
 /** Day and time of an instant (RFC 3339) in the city's zone; a dash for none. */
-export function moment(at: string | null, seconds = false, timezone = HOME_TIMEZONE): string {
+export function moment(at: string | null, seconds = false, timezone = cityTimezone): string {
   if (at === null) return '–';
   const ms = Date.parse(at);
   return `${day(timezone).format(ms)} ${clock(ms, timezone, seconds)}`;

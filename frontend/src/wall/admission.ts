@@ -15,7 +15,7 @@ export async function admitted(target: HTMLElement): Promise<void> {
   if (link === null && (await rights()) !== 'none') return;
   const pairing = new Pairing(ask, browserTime);
   const screen = mount(PairingScreen, { target, props: { pairing } });
-  await pairing.run(link);
+  await pairing.run(link, async () => (await rights()) === 'some');
   await unmount(screen);
   await rights();
 }

@@ -5,6 +5,20 @@ import type { LiveStore } from '../stores/live';
 import { age, NBSP, number, places, plain, withUnit } from '../text/format';
 import { placeName, say, told } from '../text/language';
 
+/** Words of the rules, by the texts that say them. */
+const WORDS: Partial<Record<string, Parameters<typeof say>[0]>> = {
+  outside: 'outside',
+  inside: 'inside',
+  '=': 'equals',
+  changed: 'changed',
+  frozen: 'frozen',
+  absent: 'absent',
+  repeats: 'repeats',
+  at_least: 'atLeast',
+  all: 'allOf',
+  any: 'anyOf',
+};
+
 /** Where an alert is, in as few words as there are. */
 export function placeOf(alert: Alert): string {
   return placeName(alert.zone_name) || alert.asset || told(alert.title);
@@ -15,6 +29,7 @@ export function placeOf(alert: Alert): string {
  * good side (an alert clears later) is not said to be beyond: "1,58 m · ngưỡng 1,60".
  */
 export function comparisonOf(alert: Alert, catalogue: Catalogue, value = alert.value): string {
+  if (isWord(alert)) return wordOf(alert, catalogue);
   if (value === null) return '';
   const most = catalogue.get(`${alert.sector}/${alert.metric}`)?.decimals ?? 2;
   const decimals = Math.min(most, Math.max(places(value), places(alert.limit ?? 0)));
@@ -25,9 +40,27 @@ export function comparisonOf(alert: Alert, catalogue: Catalogue, value = alert.v
   return beyond ? `${measured} ${alert.comparison} ${limit}` : `${measured} · ${say('limit')} ${limit}`;
 }
 
+/** Whether the alert is held against something else than a limit that its value passes: a word, not a sign. */
+export function isWord(alert: Alert): boolean {
+  return alert.comparison !== '>' && alert.comparison !== '<';
+}
+
+/** What such an alert says: "đứng yên 30 ph", "5 điểm đo", "1,62 m · ngoài khoảng". */
+function wordOf(alert: Alert, catalogue: Catalogue): string {
+  const word = WORDS[alert.comparison];
+  if (word === undefined) return alert.value === null ? '' : withUnit(plain(alert.value), alert.unit);
+  if (alert.comparison === 'absent' || alert.comparison === 'frozen') {
+    return alert.limit === null ? say(word) : `${say(word)} ${age((alert.value || alert.limit) * 1000)}`;
+  }
+  if (alert.value === null) return say(word);
+  if (alert.comparison === 'repeats' || alert.comparison === 'at_least') return `${number(alert.value, 0)} ${say(word)}`;
+  const decimals = catalogue.get(`${alert.sector}/${alert.metric}`)?.decimals ?? Math.min(2, places(alert.value));
+  return `${withUnit(number(alert.value, decimals), alert.unit)} · ${say(word)}`;
+}
+
 /** What an alert is about as it stands now: its own value is that of its last transition. Null: not known any better. */
 export function presentValue(alert: Alert, live: LiveStore): { time: number; value: number } | null {
-  return alert.asset === null || alert.cleared_at !== null ? null : live.latest(alert.sector, alert.asset, alert.metric);
+  return alert.asset === null || alert.cleared_at !== null || isWord(alert) ? null : live.latest(alert.sector, alert.asset, alert.metric);
 }
 
 /** The second line of an alert: place, value > limit (or since when nothing is heard), who has it. */

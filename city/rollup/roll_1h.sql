@@ -1,7 +1,13 @@
--- The minutes of the given spans, summed up by the hour. Times are in µs.
+-- The minutes of the given spans, of a series or (NULL) of every one, summed up by the hour. Times are in µs. Two spans
+-- of one call must not have a bucket of a series in common.
 INSERT INTO reading_1h_rolled AS rolled (bucket, series_id, count, sum, min, max, first, last)
-SELECT found.bucket, span.series_id, found.count, found.sum, found.min, found.max, found.first, found.last
+SELECT found.bucket, one.id, found.count, found.sum, found.min, found.max, found.first, found.last
   FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS span (series_id, first, last)
+ CROSS JOIN LATERAL (
+       SELECT span.series_id AS id WHERE span.series_id IS NOT NULL
+        UNION ALL
+       SELECT id FROM series WHERE span.series_id IS NULL
+       ) AS one
  CROSS JOIN LATERAL (
        SELECT date_bin('1 hour', minute.bucket, '1970-01-01 00:00:00+00') AS bucket,
               sum(minute.count)::bigint                              AS count,
@@ -11,7 +17,7 @@ SELECT found.bucket, span.series_id, found.count, found.sum, found.min, found.ma
               (array_agg(minute.first ORDER BY minute.bucket))[1]     AS first,
               (array_agg(minute.last ORDER BY minute.bucket DESC))[1] AS last
          FROM reading_1m_rolled AS minute
-        WHERE minute.series_id = span.series_id AND minute.bucket >= from_us(span.first) AND minute.bucket < from_us(span.last)
+        WHERE minute.series_id = one.id AND minute.bucket >= from_us(span.first) AND minute.bucket < from_us(span.last)
         GROUP BY 1
        ) AS found
     ON CONFLICT (series_id, bucket) DO UPDATE
