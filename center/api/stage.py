@@ -9,7 +9,7 @@ from starlette.responses import Response
 from access.policy import Principal
 from center import stage as store
 from center.api.alert_acts import Text
-from center.api.common import Bilingual, CenterOf, DateTime, Strict, answers, json_answer
+from center.api.common import WHOLE, Bilingual, CenterOf, DateTime, Strict, answers, json_answer
 from center.errors import ApiError, errors
 from center.panels import named_stage
 from center.permit import ActorOf, Permit, resources
@@ -18,7 +18,7 @@ from center.service import Center
 router = resources(tag="city")
 READ = [Depends(Permit("city.read"))]
 MaySet = Annotated[Principal, Depends(Permit("stage.set"))]
-Level = Annotated[int, Field(ge=1, le=5)]
+Level = Annotated[int, Field(ge=1, le=5), WHOLE]
 
 
 class StageStep(BaseModel):

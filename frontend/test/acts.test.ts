@@ -66,8 +66,8 @@ test('the words of an act stand beside it in the history', () => {
 
 test('what a window would have hidden is added up, and rules are read as they are typed', () => {
   const before = [
-    { rule: 'a', severity: 'warning', alerts: 3 },
-    { rule: 'a', severity: 'critical', alerts: 2 },
+    { rule: 'a', severity: 'warning' as const, alerts: 3 },
+    { rule: 'a', severity: 'critical' as const, alerts: 2 },
   ];
   expect(hiddenBefore({ now: [], days: 7, before })).toBe(5);
   expect(rulesOf(' flood-1, pumps\n')).toEqual(['flood-1', 'pumps']);

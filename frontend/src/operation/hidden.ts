@@ -1,3 +1,5 @@
+import type { Severity } from '../protocol/messages';
+
 /** What is hidden by hand, as GET /api/v1/shelves tells it. */
 export interface Shelf {
   id: string;
@@ -33,7 +35,7 @@ export interface Window extends Extent {
 export interface Preview {
   now: { id: string }[];
   days: number;
-  before: { rule: string; severity: string; alerts: number }[];
+  before: { rule: string; severity: Severity; alerts: number }[];
 }
 
 /** How many alerts a window would have hidden. */
