@@ -64,7 +64,7 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 
 test: setup-dev ## lint, all tests, and the kill test for 90 seconds (under 12 minutes)
 	@$(MAKE) --no-print-directory --jobs=2 check smoke
-	@$(PY) -m pytest -q -m "not kill" -n 4 --dist loadfile --durations=5
+	@$(PY) -m pytest -q -m "not kill" -n 4 --dist loadfile --no-loadscope-reorder --durations=5
 
 check: lint # what needs no broker and no database runs beside the kill test, which mostly waits
 	$(STEP) "vitest" -- $(NPM) test
@@ -73,7 +73,7 @@ smoke: setup-dev
 	@$(PY) -m tests.kill --seconds 90 --broker embedded --seed 1
 
 test-kafka: setup-dev ## the integration tests on Apache Kafka (needs Java 17 and Maven)
-	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" -n 3 --dist loadfile $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
+	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" -n 3 --dist loadfile --no-loadscope-reorder $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)
 
 test-kill: setup-dev ## the whole kill test: BROKER=embedded|kafka SEED=n READINGS=n CAUSES=n
 	@$(PY) -m tests.kill --broker $(BROKER) --seed $(SEED) --readings $(READINGS) --causes $(CAUSES)

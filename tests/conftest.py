@@ -22,6 +22,19 @@ TIMESCALE_DSN = os.environ.get("CITYWATCH_TEST_TIMESCALE_DSN", "")
 STORE = "timescale" if TIMESCALE_DSN else "plain"
 
 
+LONG = (
+    "test_demo_again.py",
+    "test_scenarios.py",
+    "test_matrix.py",
+    "test_many_filters.py",
+    "test_demo.py",
+    "test_kill.py",
+    "test_bad_days.py",
+    "test_wall.py",
+)
+"""Files of a minute and more begin first, so that no process of the run is alone with one at the end."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """`only(broker=…, server=…, store=…)`: what concerns another broker, server or store is no test of this run.
 
@@ -40,6 +53,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if belongs(item)]
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
