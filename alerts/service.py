@@ -9,6 +9,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from alerts.alarms import HealthGauges
+from alerts.grouping import Incidents
+from alerts.hiding import Hiding
 from alerts.losses import Losses
 from alerts.patience import SAY_EVERY, passes, pause_s
 from alerts.record_times import RecordTimes
@@ -44,6 +47,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leading = [
             tasks.create_task(Relay(settings, pool, owner).lead(clock), name="alert-relay"),
             tasks.create_task(Losses(pool, catalogue, zones, owner).lead(clock), name="alert-losses"),
+            tasks.create_task(Hiding(pool, owner).lead(clock), name="alert-hiding"),
+            tasks.create_task(Incidents(pool, catalogue, zones, owner).lead(clock), name="alert-incidents"),
+            tasks.create_task(HealthGauges(pool, owner).lead(clock), name="alarm-health"),
         ]
         if settings.broker == "kafka":
             times = RecordTimes(settings, pool, catalogue, zones, owner)
@@ -61,7 +67,7 @@ async def _open_pool(settings: Settings, stop: asyncio.Event) -> asyncpg.Pool | 
     attempt = 0
     while not stop.is_set():
         try:
-            return await open_pool(settings, application="citywatch-alerts", max_size=8, command_timeout_s=20)
+            return await open_pool(settings, application="citywatch-alerts", max_size=12, command_timeout_s=20)
         except STORE_ERRORS as error:
             if not passes(error):
                 raise

@@ -1,4 +1,4 @@
-"""The public face of alerts for those who show them: what stands, what happened since, and a person's act.
+"""The public face of alerts for those who show them: what stands, and what happened since (acts: alerts/acts.py).
 
 Bodies are JSON texts, the Alert of REST and WebSocket, to be passed on as they are. After each commit the channel
 CHANNEL is notified; that is only a hint, so poll too.
@@ -10,7 +10,8 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from alerts.lifecycle import IllegalAct
+from alerts import acts
+from alerts.acts import UnknownAlert as UnknownAlert
 from city.actor import Actor
 from city.database import Connection
 from city.timestamps import format_time, from_datetime
@@ -20,21 +21,21 @@ CHANNEL: Final = "citywatch_alerts"
 NEWEST: Final = "SELECT seq FROM alert_sequence"
 SHOWN: Final = "SELECT body FROM alert WHERE state <> 'normal' ORDER BY raised_at, id"
 ONE: Final = "SELECT body FROM alert WHERE id = $1"
-SINCE: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE seq > $1 ORDER BY seq LIMIT $2"
-OF_ALERT: Final = "SELECT seq, alert_id, kind, at, actor, body FROM alert_history WHERE alert_id = $1 ORDER BY seq"
-ACKNOWLEDGE: Final = "SELECT outcome, seq, body FROM alert_acknowledge($1, $2::text::jsonb)"
+SINCE: Final = """
+SELECT seq, alert_id, kind, at, actor, body, detail FROM alert_history WHERE seq > $1 ORDER BY seq LIMIT $2
+"""
+OF_ALERT: Final = """
+SELECT seq, alert_id, kind, at, actor, body, detail FROM alert_history WHERE alert_id = $1 ORDER BY seq
+"""
 
 Queryable = asyncpg.Pool | Connection
 
 
-class UnknownAlert(Exception):
-    """There is no alert of that id."""
-
-    code = "unknown_alert"
-
-
 class HistoryRow(msgspec.Struct, frozen=True):
-    """One transition: gapless number, kind, when it was committed (RFC 3339), by whom, and the alert after it."""
+    """One transition: gapless number, kind, when it was committed (RFC 3339), by whom, and the alert after it.
+
+    `detail`: what the act itself said, a JSON object or None.
+    """
 
     seq: int
     alert_id: str
@@ -42,13 +43,7 @@ class HistoryRow(msgspec.Struct, frozen=True):
     at: str
     actor: str | None
     body: str
-
-
-class Acknowledged(msgspec.Struct, frozen=True):
-    """An acknowledgement that counted: its number in history and the alert after it."""
-
-    seq: int
-    body: str
+    detail: str | None = None
 
 
 async def newest_seq(connection: Queryable) -> int:
@@ -86,22 +81,16 @@ async def alert_history(connection: Queryable, alert_id: uuid.UUID) -> list[Hist
     return [_row(row) for row in await connection.fetch(OF_ALERT, alert_id)]
 
 
-async def acknowledge(connection: Queryable, alert_id: uuid.UUID, actor: Actor) -> Acknowledged:
-    """A person has seen the alert, which the audit trail keeps. One call in autocommit: never inside a transaction.
+async def acknowledge(connection: Queryable, alert_id: uuid.UUID, actor: Actor) -> acts.Done:
+    """A person has seen the alert, however it stands. One call in autocommit: never inside a transaction.
 
     Raises:
         UnknownAlert: there is none.
         IllegalAct: it is acknowledged already (says by whom and when) or back to normal.
     """
-    row = await connection.fetchrow(ACKNOWLEDGE, alert_id, actor.json())
-    if row is None or row["outcome"] == "unknown":
-        raise UnknownAlert(f"there is no alert {alert_id}")
-    if row["outcome"] == "refused":
-        held = msgspec.json.decode(row["body"])
-        raise IllegalAct("acknowledged", held["state"], held.get("acknowledged_by"), held.get("acknowledged_at"))
-    return Acknowledged(row["seq"], row["body"])
+    return await acts.act(connection, alert_id, "acknowledged", actor)
 
 
 def _row(row: asyncpg.Record) -> HistoryRow:
     at = format_time(from_datetime(row["at"]))
-    return HistoryRow(row["seq"], str(row["alert_id"]), row["kind"], at, row["actor"], row["body"])
+    return HistoryRow(row["seq"], str(row["alert_id"]), row["kind"], at, row["actor"], row["body"], row["detail"])

@@ -12,6 +12,8 @@ from starlette.websockets import WebSocket
 from center import asyncapi, errors, frontend, openapi
 from center.api import (
     accounts,
+    alarm_health,
+    alert_acts,
     alerts,
     assets,
     audit,
@@ -19,8 +21,10 @@ from center.api import (
     devices,
     events,
     health,
+    incidents,
     keys,
     ledger,
+    maintenance,
     oidc,
     readings,
     reports,
@@ -28,6 +32,9 @@ from center.api import (
     sectors,
     series,
     session,
+    shelves,
+    shiftlog,
+    stage,
     zones,
 )
 from center.bodies import BodyLimit
@@ -49,6 +56,13 @@ ROUTERS: Final = (
     readings.router,
     reports.router,
     alerts.router,
+    alert_acts.router,
+    shelves.router,
+    maintenance.router,
+    incidents.router,
+    alarm_health.router,
+    stage.router,
+    shiftlog.router,
     events.router,
     ledger.router,
     dead_letters.router,

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import structs
 
 from center.book import AlertBook, AlertHead
-from center.cityview import Feed, FigureView, Report, SectorView, Statistics, Trend, Worst
+from center.cityview import Feed, FigureView, IncidentView, Report, SectorView, Statistics, Trend, Worst
 from center.figures import SectorNumbers
 from center.latest import LatestValues
 from center.protocol import Filter
@@ -51,6 +51,7 @@ class CityState:
         self._newest: dict[str, int | None] = {}
         self._trends: dict[SeriesKey, tuple[Trend, int]] = {}
         self._reports: list[Report] = []
+        self._incidents: list[IncidentView] = []
         self._lasting: dict[str, list[AlertHead]] = {}
 
     def update(
@@ -59,16 +60,20 @@ class CityState:
         numbers: dict[str, SectorNumbers],
         trends: dict[SeriesKey, Trend],
         reports: list[Report],
+        incidents: list[IncidentView],
         **parts: object,
     ) -> bool:
         """Takes the state of this second; returns whether anything changed.
 
-        `parts` are whole values by their key on the wire: stage, reports_today, simulated.
+        `parts` are whole values by their key on the wire: stage, flood, reports_today, simulated.
         """
         version = self.version + 1
         self._now_us = now_us
         changes = [self._set(key, value, version) for key, value in parts.items()]
         changes.append(self._set("statistics", self._statistics(now_us), version))
+        if incidents != self._incidents:
+            self._incidents = incidents
+            changes.append(self._set("incidents", version, version))
         if reports != self._reports:
             self._reports = reports
             changes.append(self._set("reports", version, version))
@@ -92,7 +97,7 @@ class CityState:
 
     def snapshot(self, wanted: Filter) -> dict[str, object]:
         """Everything under a filter."""
-        return {"city": self._city, "reports": [], "sectors": [], **self._since(wanted, -1)}
+        return {"city": self._city, "reports": [], "incidents": [], "sectors": [], **self._since(wanted, -1)}
 
     def delta(self, wanted: Filter, since: int) -> dict[str, object] | None:
         """What changed after version `since`."""
@@ -100,9 +105,7 @@ class CityState:
 
     def _since(self, wanted: Filter, since: int) -> dict[str, object]:
         fields: dict[str, object] = {
-            key: self._shown(wanted) if key == "reports" else value
-            for key, (value, version) in self._parts.items()
-            if version > since
+            key: self._part(key, value, wanted) for key, (value, version) in self._parts.items() if version > since
         }
         names = [name for name in self._sectors if not wanted.sectors or name in wanted.sectors]
         if sectors := [view for name in names if (view := self._sector_since(name, since, wanted)) is not None]:
@@ -128,6 +131,13 @@ class CityState:
         if version <= since:
             return figure
         return structs.replace(figure, trend=trend.trend, last_week=trend.last_week)
+
+    def _part(self, key: str, value: object, wanted: Filter) -> object:
+        if key == "reports":
+            return self._shown(wanted)
+        if key == "incidents":
+            return [one for one in self._incidents if _touches(wanted, one)]
+        return value
 
     def _shown(self, wanted: Filter) -> list[Report]:
         return [one for one in self._reports if wanted.takes_place(one.sector, one.zone)][:REPORTS_SHOWN]
@@ -188,6 +198,13 @@ class CityState:
             decimals = metric.decimals if metric is not None and metric.unit == head.unit else 0
             return Worst(head.zone, name, head.metric, head.value, head.unit, decimals)
         return Worst(head.zone, name, head.metric, round(now.value, metric.decimals), metric.unit, metric.decimals)
+
+
+def _touches(wanted: Filter, incident: IncidentView) -> bool:
+    """As alerts do: what has no place concerns every zone."""
+    return (not wanted.sectors or not wanted.sectors.isdisjoint(incident.sectors)) and (
+        not wanted.zones or not incident.zones or not wanted.zones.isdisjoint(incident.zones)
+    )
 
 
 def _figure(sector: Sector, name: str, numbers: SectorNumbers, severity: str | None) -> FigureView:

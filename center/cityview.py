@@ -47,6 +47,24 @@ class Statistics(msgspec.Struct, frozen=True):
     alarms_10min: int
 
 
+class IncidentView(msgspec.Struct, frozen=True):
+    """What probably has one cause: its alerts (some may be over), and how many reports; `first_out` began it."""
+
+    id: str
+    first_out: str
+    sectors: list[str]
+    zones: list[str]
+    opened_at: str
+    alerts: list[str]
+    reports: int
+
+
+class FloodView(msgspec.Struct, frozen=True):
+    """A flood of alarms that lasts: more than ten came in ten minutes, and not yet fewer than five."""
+
+    since: str
+
+
 class FigureView(msgspec.Struct, frozen=True):
     """A key figure; in a delta, a figure without `trend` keeps the trend it had."""
 

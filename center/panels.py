@@ -13,7 +13,7 @@ import structlog
 from center import reports
 from center.beats import every
 from center.citystate import CityState
-from center.cityview import Report, Stage
+from center.cityview import FloodView, IncidentView, Report, Stage
 from center.figures import Figures
 from center.hub import Hub
 from center.latest import LatestValues
@@ -21,6 +21,7 @@ from center.trends import MINUTE_US, Trends
 from city.clock import Clock
 from city.database import STORE_ERRORS, load_sql
 from city.sectors import Catalogue, CityInfo
+from city.timestamps import format_time, from_datetime
 from city.zones import ZoneMap
 
 STATE_S: Final = 1.0
@@ -28,6 +29,8 @@ REPORTS_S: Final = 1.0
 SLOW_S: Final = 5.0
 TRENDS_S: Final = 15.0
 STAGE: Final = load_sql("center", "stage.sql")
+INCIDENTS: Final = load_sql("center", "incidents_open.sql")
+FLOOD: Final = load_sql("center", "flood.sql")
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +61,9 @@ class Panels:
         self._trends = Trends(pool, latest, catalogue)
         self._reports: list[Report] = []
         self._reports_today = 0
-        self._stage = _stage(catalogue.city, 1, None)
+        self._incidents: list[IncidentView] = []
+        self._flood: FloodView | None = None
+        self._stage = named_stage(catalogue.city, 1, None)
         self._minute = 0
 
     async def run(self) -> None:
@@ -85,6 +90,8 @@ class Panels:
             self._trends.current(),
             self._reports,
             stage=self._stage,
+            incidents=self._incidents,
+            flood=self._flood,
             reports_today=self._reports_today,
             simulated=self._simulated,
         )
@@ -105,16 +112,32 @@ class Panels:
 
     async def _read_reports(self) -> None:
         self._reports = await reports.newest(self._pool, self._zones)
+        self._incidents = [_incident(row) for row in await self._pool.fetch(INCIDENTS)]
+        began = await self._pool.fetchval(FLOOD)
+        self._flood = None if began is None else FloodView(format_time(from_datetime(began)))
 
     async def _read_slow(self) -> None:
         self._reports_today = await reports.today(self._pool, self._catalogue.city.timezone)
         row = await self._pool.fetchrow(STAGE)
         level, since = (1, None) if row is None else (row["level"], row["since"])
-        self._stage = _stage(self._catalogue.city, level, since)
+        self._stage = named_stage(self._catalogue.city, level, since)
 
     async def _read_trends(self) -> None:
         await self._trends.load(self._clock.now_us())
 
 
-def _stage(city: CityInfo, level: int, since: str | None) -> Stage:
+def _incident(row: asyncpg.Record) -> IncidentView:
+    return IncidentView(
+        str(row["id"]),
+        str(row["first_out"]),
+        row["sectors"],
+        row["zones"],
+        format_time(from_datetime(row["opened_at"])),
+        [str(alert) for alert in row["alerts"] or ()],
+        row["reports"],
+    )
+
+
+def named_stage(city: CityInfo, level: int, since: str | None) -> Stage:
+    """The stage with its name in this city."""
     return Stage(level, city.stages.get(level, {"vi": f"Cấp {level}", "en": f"Stage {level}"}), since)

@@ -120,6 +120,18 @@ RECOVERY_SECONDS = Histogram(
 RELAYED = Counter("citywatch_relayed_total", "Transitions copied from history to city.alerts")
 RELAY_LAG = Gauge("citywatch_relay_lag", "Newest seq of history less the last one relayed")
 
+INCIDENTS_SEQ = Gauge("citywatch_incidents_seq", "Transition up to which alerts are grouped into incidents")
+ALARMS_PER_HOUR = Gauge("citywatch_alarms_per_hour", "Alarms an hour over the span (ISA-18.2: 6, at most 12)", ["span"])
+ALARMS_PEAK = Gauge("citywatch_alarms_peak_10min", "The most alarms in any ten minutes of the span", ["span"])
+ALARMS_FLOODED = Gauge("citywatch_alarms_flood_ratio", "Part of the span in flood (ISA-18.2: under 0.01)", ["span"])
+ALARMS_CHATTERING = Gauge("citywatch_alarms_chattering", "Causes raised three times within a minute", ["span"])
+ALARMS_STALE = Gauge("citywatch_alarms_stale", "Alarms open for more than 24 hours (ISA-18.2: under 5)", ["span"])
+ALARMS_SPLIT = Gauge(
+    "citywatch_alarms_severity_ratio", "Part of the span's alarms (EEMUA 191: 0.8, 0.15, 0.05)", ["span", "severity"]
+)
+ALARM_HEALTH = (ALARMS_PER_HOUR, ALARMS_PEAK, ALARMS_FLOODED, ALARMS_CHATTERING, ALARMS_STALE, ALARMS_SPLIT)
+"""Set by the one alert worker that holds the lease of alarm health."""
+
 # --- Center --------------------------------------------------------------------------------------------------------
 
 CLIENTS = Gauge("citywatch_clients", "Open WebSocket connections")

@@ -6,6 +6,7 @@ is refused with file and line, and nothing is half loaded.
 
 import hashlib
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 from zoneinfo import ZoneInfo
@@ -70,12 +71,16 @@ class Sector(msgspec.Struct, frozen=True):
 
 
 class CityInfo(msgspec.Struct, frozen=True):
-    """What a city is called, the time zone it lives in, where its map opens, and its operating stages by level."""
+    """What a city is called, the time zone it lives in, where its map opens, and its operating stages by level.
+
+    `related`: pairs of sectors whose alerts may have one cause, such as a flood and a jam.
+    """
 
     name: Text
     timezone: str
     center: tuple[float, float]
     stages: dict[int, Text]
+    related: tuple[tuple[str, str], ...] = ()
 
 
 class Catalogue:
@@ -94,7 +99,7 @@ class Catalogue:
     @classmethod
     def load(cls, directory: Path) -> "Catalogue":
         """Read city.yaml and sectors.yaml. Raises CatalogueError with file, line and reason."""
-        city = _city(read(directory / "city.yaml", CatalogueError))
+        of_city = read(directory / "city.yaml", CatalogueError)
         root = read(directory / "sectors.yaml", CatalogueError)
         sectors: dict[str, Sector] = {}
         for name, (key, value) in root.entries("the catalogue").items():
@@ -102,11 +107,11 @@ class Catalogue:
             sectors[name] = _sector(name, value)
         if not sectors:
             root.refuse("the catalogue is empty; name at least one sector")
-        return cls(sectors, city)
+        return cls(sectors, _city(of_city, sectors))
 
 
-def _city(root: Node) -> CityInfo:
-    fields = root.mapping("the city", {"name", "timezone", "center", "stages"})
+def _city(root: Node, sectors: Collection[str]) -> CityInfo:
+    fields = root.mapping("the city", {"name", "timezone", "center", "stages"}, {"related"})
     timezone = fields["timezone"].text("timezone")
     try:
         ZoneInfo(timezone)
@@ -118,7 +123,19 @@ def _city(root: Node) -> CityInfo:
     stages = {}
     for level, (key, value) in fields["stages"].entries("stages").items():
         stages[key.integer("a stage's level", 1, 99)] = value.bilingual(f"stages.{level}")
-    return CityInfo(fields["name"].bilingual("name"), timezone, (center[0], center[1]), stages)
+    related = [_pair(node, sectors) for node in fields["related"].items("related")] if "related" in fields else []
+    return CityInfo(fields["name"].bilingual("name"), timezone, (center[0], center[1]), stages, tuple(related))
+
+
+def _pair(node: Node, sectors: Collection[str]) -> tuple[str, str]:
+    items = node.items("related")
+    words = [item.text("related") for item in items]
+    for word, item in zip(words, items, strict=True):
+        if word not in sectors:
+            item.refuse(f"related names '{word}', which is no sector")
+    if len(words) != 2 or words[0] == words[1]:
+        node.refuse("related is a list of pairs of two sectors: [environment, traffic]")
+    return words[0], words[1]
 
 
 def _sector(name: str, node: Node) -> Sector:

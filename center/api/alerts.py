@@ -1,4 +1,4 @@
-"""GET /api/v1/alerts, one alert, its history; POST its acknowledgement."""
+"""GET /api/v1/alerts, one alert, its history (acts: center/api/alert_acts.py)."""
 
 import uuid
 from typing import Annotated, Any, Final, Literal
@@ -8,9 +8,8 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from access.policy import Principal, require
+from access.policy import Principal
 from alerts import store
-from alerts.lifecycle import IllegalAct
 from center.api.common import (
     Bilingual,
     CenterOf,
@@ -26,15 +25,14 @@ from center.api.common import (
     view,
 )
 from center.book import read_head
-from center.errors import ApiError, errors, not_found
-from center.permit import ActorOf, Permit, resources
+from center.errors import errors, not_found
+from center.permit import Permit, resources
 from center.service import Center
 from city.database import load_sql
 from city.timestamps import format_time, to_datetime
 
 router = resources("/alerts", tag="alerts")
 MayRead = Annotated[Principal, Depends(Permit("alerts.read"))]
-MayAct = Annotated[Principal, Depends(Permit("alerts.act"))]
 PAGE: Final = load_sql("center", "alerts_page.sql")
 POSITION: Final = load_sql("center", "alert_position.sql")
 
@@ -44,10 +42,29 @@ AlertState = Literal[
 ]
 
 
+class Silenced(BaseModel):
+    """Where nobody wants to hear it any more."""
+
+    position: str
+    by: str
+    at: DateTime
+
+
+class Hidden(BaseModel):
+    """Why an alert is not shown among the others."""
+
+    id: uuid.UUID = Field(description="Of the shelf or of the maintenance window")
+    why: str
+    by: str
+    since: DateTime
+    until: DateTime | None = Field(description="Null: until somebody ends it")
+
+
 class Alert(BaseModel):
     """An alert, as history, REST and WebSocket show it."""
 
     id: uuid.UUID
+    seq: int = Field(description="Of its last transition; an act names it, so that two hands are not taken for one")
     rule: str
     rule_version: int
     group: str = Field(description="What the rule is evaluated for: an asset, a zone or the sector")
@@ -71,6 +88,12 @@ class Alert(BaseModel):
     acknowledged_at: DateTime | None
     acknowledged_by: str | None
     owner: str | None
+    accepted_at: DateTime | None = Field(
+        description="Since when the owner says that it is theirs; null if only assigned"
+    )
+    silenced: list[Silenced]
+    comments: int = Field(description="How many its history has")
+    hidden: Hidden | None = Field(description="While it is shelved, suppressed or out of service")
     last_data_at: DateTime | None = Field(description="Of the newest reading that the last transition rests on")
     consequence: Bilingual | None
     response: list[Bilingual] | None
@@ -108,6 +131,7 @@ class Transition(BaseModel):
     kind: str
     at: DateTime
     actor: str | None
+    detail: dict[str, Any] | None = Field(description="What the act said: a comment's text, the position, to whom, why")
     alert: Alert
 
 
@@ -153,40 +177,18 @@ async def alerts(
 @router.get("/{alert_id}", summary="One alert", responses={**answers(AlertNow), **errors(404, 422, 503)})
 async def alert(center: CenterOf, who: MayRead, alert_id: uuid.UUID) -> Response:
     """The alert as it stands, and what its series measures now."""
-    return json_answer(_with_now(center, await _seen(center, who, alert_id)))
+    return json_answer(_with_now(center, await alert_seen_by(center, who, alert_id)))
 
 
 @router.get("/{alert_id}/history", summary="Its history", responses={**answers(History), **errors(404, 422, 503)})
 async def history(center: CenterOf, who: MayRead, alert_id: uuid.UUID) -> Response:
     """Every transition of the alert, in order."""
-    await _seen(center, who, alert_id)
+    await alert_seen_by(center, who, alert_id)
     rows = await store.alert_history(center.pool, alert_id)
-    transitions = [
-        {"seq": row.seq, "kind": row.kind, "at": row.at, "actor": row.actor, "alert": msgspec.Raw(row.body.encode())}
-        for row in rows
-    ]
-    return json_answer({"transitions": transitions})
+    return json_answer({"transitions": [transition_json(row) for row in rows]})
 
 
-@router.post(
-    "/{alert_id}/acknowledge",
-    summary="Acknowledge: it was seen",
-    responses={**answers(Alert), **errors(403, 404, 409, 422, 503)},
-)
-async def acknowledge(center: CenterOf, who: MayAct, actor: ActorOf, alert_id: uuid.UUID) -> Response:
-    """Says that the person who is signed in has seen the alert."""
-    head = read_head(await _seen(center, who, alert_id))
-    require(who, "alerts.act", sector=head.sector, zone=head.zone)
-    try:
-        done = await store.acknowledge(center.pool, alert_id, actor)
-    except store.UnknownAlert as unknown:
-        raise not_found(f"alert {alert_id}") from unknown
-    except IllegalAct as illegal:
-        raise ApiError(409, illegal.code, f"{str(illegal)[0].upper()}{str(illegal)[1:]}.") from illegal
-    return json_answer(msgspec.Raw(done.body.encode()))
-
-
-async def _seen(center: Center, who: Principal, alert_id: uuid.UUID) -> bytes:
+async def alert_seen_by(center: Center, who: Principal, alert_id: uuid.UUID) -> bytes:
     """An alert's JSON, if it is in the scope of who asks. Raises ApiError 404 as if there were none."""
     try:
         body = (await store.alert(center.pool, alert_id)).encode()
@@ -196,6 +198,18 @@ async def _seen(center: Center, who: Principal, alert_id: uuid.UUID) -> bytes:
     if not in_view(who, head.sector, head.zone, placeless=True):
         raise not_found(f"alert {alert_id}")
     return body
+
+
+def transition_json(row: store.HistoryRow) -> dict[str, Any]:
+    """A `Transition` of what history has."""
+    return {
+        "seq": row.seq,
+        "kind": row.kind,
+        "at": row.at,
+        "actor": row.actor,
+        "detail": None if row.detail is None else msgspec.Raw(row.detail.encode()),
+        "alert": msgspec.Raw(row.body.encode()),
+    }
 
 
 def _with_now(center: Center, body: str | bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from access.policy import Principal, narrowed
@@ -38,6 +38,15 @@ Id = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
 Instant = Annotated[
     str | None, Query(json_schema_extra={"format": "date-time"}, pattern=PLAIN, max_length=64, description="RFC 3339")
 ]
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number, and its schema calls 3.0 an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE: Final = BeforeValidator(_whole)
+"""Of an integer in a strict body; the last of its annotations, so that the document keeps the bounds."""
 
 
 class Bilingual(BaseModel):

@@ -10,6 +10,7 @@ export function alert(part: Partial<Alert> & { age?: number }): Alert {
   const raised = new Date(Date.UTC(2026, 10, 22, 12) - age * 1000).toISOString();
   return {
     id,
+    seq: 1,
     rule: 'rain',
     rule_version: 1,
     group: id,
@@ -33,6 +34,10 @@ export function alert(part: Partial<Alert> & { age?: number }): Alert {
     acknowledged_at: null,
     acknowledged_by: null,
     owner: null,
+    accepted_at: null,
+    silenced: [],
+    comments: 0,
+    hidden: null,
     last_data_at: null,
     consequence: null,
     response: null,

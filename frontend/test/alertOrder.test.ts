@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { chooseRows, compareAlerts, countUnacknowledged, isFlood } from '../src/wall/alertOrder';
+import { chooseRows, compareAlerts, countUnacknowledged } from '../src/wall/alertOrder';
 import { alert } from './alert';
 
 describe('the order of alerts', () => {
@@ -81,10 +81,4 @@ it('counts what nobody has acknowledged', () => {
       alert({ severity: 'info' }),
     ]),
   ).toEqual({ emergency: 1, critical: 1, warning: 1, shelved: 1 });
-});
-
-it('enters a flood above ten in ten minutes and leaves it below five', () => {
-  let flood = false;
-  const seen = [9, 10, 11, 10, 5, 4, 10].map((n) => (flood = isFlood(n, flood)));
-  expect(seen).toEqual([false, false, true, true, true, false, false]);
 });

@@ -1,31 +1,33 @@
 import { expect, it } from 'vitest';
+import type { CityIncident } from '../src/protocol/messages';
 import { groupIncidents } from '../src/wall/incidents';
 import { alert } from './alert';
 
-const place = (lon: number, lat: number): [number, number] => [lon, lat];
+function incident(id: string, first_out: string, alerts: string[], reports = 0): CityIncident {
+  return { id, first_out, alerts, reports, sectors: [], zones: [], opened_at: '2026-11-22T11:00:00Z' };
+}
 
-it('groups what is near in place and time, and names what was first', () => {
-  const [incident, ...others] = groupIncidents([
-    alert({ id: 'tide', rule: 'tide', severity: 'critical', location: place(106.71, 10.776), age: 192 }),
-    alert({ id: 'rain', rule: 'rain', location: place(106.7, 10.79), age: 665, owner: 'Quân' }),
-    alert({ id: 'flood', rule: 'flood', severity: 'critical', location: place(106.72, 10.79), age: 167 }),
-  ]);
+it('groups as center does, and names what was first', () => {
+  const alerts = [
+    alert({ id: 'tide', rule: 'tide', severity: 'critical', age: 192 }),
+    alert({ id: 'rain', rule: 'rain', age: 665, owner: 'Quân' }),
+    alert({ id: 'flood', rule: 'flood', severity: 'critical', age: 167 }),
+  ];
+  const [found, ...others] = groupIncidents(alerts, [incident('i', 'rain', ['rain', 'tide', 'flood'], 2)]);
   expect(others).toEqual([]);
-  expect(incident).toMatchObject({ count: 3, owner: 'Quân', unacknowledged: true });
-  expect(incident?.first.id).toBe('rain');
-  expect(incident?.worst.id).toBe('tide');
+  expect(found).toMatchObject({ id: 'i', count: 3, owner: 'Quân', unacknowledged: true, reports: 2 });
+  expect(found?.first.id).toBe('rain');
+  expect(found?.worst.id).toBe('tide');
 });
 
-it('keeps apart what is far away or long ago', () => {
-  const incidents = groupIncidents([
-    alert({ rule: 'a', location: place(106.71, 10.776) }),
-    alert({ rule: 'b', location: place(107.1, 10.4) }),
-    alert({ rule: 'c', location: place(106.71, 10.776), age: 7200 }),
-  ]);
-  expect(incidents).toHaveLength(3);
+it('leaves out what is over or hidden, and an incident of which nothing is shown', () => {
+  const alerts = [alert({ id: 'a' }), alert({ id: 'b', state: 'shelved' }), alert({ id: 'c', state: 'shelved' })];
+  const found = groupIncidents(alerts, [incident('i', 'gone', ['gone', 'a', 'b']), incident('j', 'c', ['c'])]);
+  expect(found.map(({ id, count }) => [id, count])).toEqual([['i', 1]]);
+  expect(found[0]?.first.id).toBe('a');
 });
 
-it('groups one rule and one zone even without a place', () => {
-  expect(groupIncidents([alert({ rule: 'a' }), alert({ rule: 'a' })])).toHaveLength(1);
-  expect(groupIncidents([alert({ rule: 'a', zone: 'z' }), alert({ rule: 'b', zone: 'z' })])).toHaveLength(1);
+it('shows what is not grouped yet by itself, the worst first', () => {
+  const found = groupIncidents([alert({ id: 'a' }), alert({ id: 'b', severity: 'critical' })], []);
+  expect(found.map(({ id }) => id)).toEqual(['b', 'a']);
 });

@@ -90,6 +90,8 @@ class Scene:
             "sectors": [self._sector(name) for name in self._metrics],
             "reports": [],
             "reports_today": 12,
+            "incidents": [],
+            "flood": None,
             "statistics": {"alarms_hour": 1, "alarms_10min": 0},
             "simulated": True,
         }
@@ -147,6 +149,7 @@ class Scene:
         return {
             "id": str(uuid.uuid4()),
             "rule": "rule-" + title.casefold().replace(" ", "-"),
+            "seq": self.seq + 1,
             "rule_version": 1,
             "group": asset or zone,
             "sector": sector,
@@ -169,6 +172,10 @@ class Scene:
             "acknowledged_at": stamp(age_s / 2) if acknowledged else None,
             "acknowledged_by": owner if acknowledged else None,
             "owner": owner,
+            "accepted_at": stamp(age_s / 2) if owner and acknowledged else None,
+            "silenced": [],
+            "comments": 0,
+            "hidden": None,
             "last_data_at": stamp(1),
             "consequence": both("Ngập các tuyến ven kênh trong 30 phút", "Canal roads flood within 30 minutes"),
             "response": [
@@ -184,6 +191,23 @@ class Scene:
         for alert in alerts:
             self.seq += 1
             self.alerts[alert["id"]] = alert
+
+    def group(self, belongs: Callable[[Json], bool]) -> None:
+        """Makes one incident of some of the alerts; the others have one each."""
+        members = sorted(filter(belongs, self.alerts.values()), key=lambda alert: str(alert["raised_at"]))
+        alone = [[alert] for alert in self.alerts.values() if not belongs(alert)]
+        self.city["incidents"] = [
+            {
+                "id": str(uuid.uuid4()),
+                "first_out": group[0]["id"],
+                "sectors": sorted({alert["sector"] for alert in group}),
+                "zones": sorted({alert["zone"] for alert in group}),
+                "opened_at": group[0]["raised_at"],
+                "alerts": [alert["id"] for alert in group],
+                "reports": 0,
+            }
+            for group in (members, *alone)
+        ]
 
     def report(self, source: str, title: str, description: str, zone: str, age_s: float) -> Json:
         """One citizen's report."""
@@ -367,6 +391,7 @@ def flood() -> Scene:
         ),
         scene.alert("Mưa to", scene.named("An Hội Tây"), state="acknowledged", owner="Quân", age_s=700, **rain),
     )
+    scene.group(lambda alert: alert["state"] != "acknowledged" or alert["metric"] == "rain_mm_h")
     scene.city["reports"] = [
         scene.report("1022", "Nước tới yên xe", "92 Nguyễn Hữu Cảnh", thanh_my_tay, 120),
         scene.report("115", "Kẹt đường, cần mở lối", "Hàng Xanh → BV Nhân dân Gia Định", gia_dinh, 300),
@@ -393,6 +418,7 @@ def crowded() -> Scene:
     )
     scene.open(scene.alert("Cảnh báo nguồn ngoài", scene.named("Tân Mỹ"), severity="catastrophic", age_s=15))
     scene.city["statistics"] = {"alarms_hour": 58, "alarms_10min": 49}
+    scene.city["flood"] = {"since": stamp(300)}
     scene.city["stage"] = {"level": 4, "name": both("Nguy cấp", "Critical"), "since": stamp(300)}
     return scene
 

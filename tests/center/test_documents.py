@@ -1,6 +1,7 @@
 """The OpenAPI and AsyncAPI documents, held against what the running service really says."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -8,8 +9,13 @@ import httpx
 import jsonschema_rs
 import pytest
 
+from alerts.grouping import Incidents
 from city.kafka import LIVE, Producer
+from city.sectors import Catalogue
+from city.settings import Settings
+from city.zones import ZoneMap
 from tests.center.conftest import Running, move_alert, raise_alert
+from tests.center.people import People
 from tests.center.test_door import event, send
 from tests.center.test_live_values import READING, REPORT, new_series, now_us
 
@@ -17,6 +23,11 @@ SERVER = ("hello", "heartbeat", "gap", "restarting", "error")
 NEED_A_PERSON = {"/api/v1/session/all", "/api/v1/oidc/start", "/api/v1/oidc/callback"}
 """These are in test_session and test_oidc."""
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def later(hours: float) -> str:
+    """RFC 3339, so many hours from now."""
+    return (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
 
 
 def validator(document: dict[str, Any], pointer: str) -> jsonschema_rs.Validator:
@@ -103,7 +114,7 @@ async def test_the_asyncapi_document_refers_only_to_what_it_has(asyncapi: dict[s
 
 
 async def test_the_openapi_document_is_valid_and_answers_fit_it(
-    center: Running, http: httpx.AsyncClient, db: asyncpg.Connection
+    center: Running, settings: Settings, http: httpx.AsyncClient, people: People, db: asyncpg.Connection
 ) -> None:
     document: dict[str, Any] = (await http.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
@@ -111,6 +122,21 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
     await db.execute(READING, now_us(), series, 30.0)
     await db.execute(REPORT, "r-1", "26740")
     await raise_alert(db, 1, zone="26740", zone_name={"vi": "a", "en": "b"}, location=[106.7, 10.7])
+    grouping = Incidents(people.pool, Catalogue.load(settings.city), ZoneMap.load(settings.city), "test")
+    assert await grouping._lease.acquire()
+    await grouping.step()
+    incident = (await http.get("/api/v1/incidents")).json()["incidents"][0]["id"]
+    assert (await http.post("/api/v1/shifts", json={"position": "desk 1"})).status_code == 201
+    noted = await http.post("/api/v1/notes", json={"about": "incident", "object": incident, "text": "xem lại"})
+    assert noted.status_code == 201, noted.text
+    said = {"position": "desk 1"}
+    acted = await http.post("/api/v1/alerts/00000000-0000-0000-0000-000000000001/silence", json=said)
+    assert acted.status_code == 200, acted.text
+    shelf = {"seq": acted.json()["seq"], "until": later(1), "why": "sửa"}
+    hidden = await http.post("/api/v1/alerts/00000000-0000-0000-0000-000000000001/shelve", json=shelf)
+    assert hidden.status_code == 200, hidden.text
+    window = {"zones": ["26740"], "starts_at": later(1), "until": later(2), "why": "sửa"}
+    assert (await http.post("/api/v1/maintenance", json=window)).status_code == 201
     await send(http, event())
     await send(http, event(subject=""))
     letter = (await http.get("/api/v1/dead-letters")).json()["dead_letters"][0]["id"]
@@ -126,6 +152,18 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
         "/api/v1/alerts": "/api/v1/alerts?severity=critical&state=all",
         "/api/v1/alerts/{alert_id}": f"/api/v1/alerts/{alert}",
         "/api/v1/alerts/{alert_id}/history": f"/api/v1/alerts/{alert}/history",
+        "/api/v1/alerts/{alert_id}/assignees": f"/api/v1/alerts/{alert}/assignees",
+        "/api/v1/shelves": "/api/v1/shelves",
+        "/api/v1/maintenance": "/api/v1/maintenance",
+        "/api/v1/incidents": "/api/v1/incidents?state=all",
+        "/api/v1/incidents/{incident_id}": f"/api/v1/incidents/{incident}",
+        "/api/v1/incidents/{incident_id}/timeline": f"/api/v1/incidents/{incident}/timeline",
+        "/api/v1/floods": "/api/v1/floods",
+        "/api/v1/shifts": "/api/v1/shifts",
+        "/api/v1/notes": "/api/v1/notes?pinned=true",
+        "/api/v1/handover": "/api/v1/handover",
+        "/api/v1/alarm-health": "/api/v1/alarm-health?by=rule&positions=2",
+        "/api/v1/stage": "/api/v1/stage",
         "/api/v1/ledger": "/api/v1/ledger",
         "/api/v1/dead-letters": "/api/v1/dead-letters?source=http&waiting=true",
         "/api/v1/dead-letters/{letter_id}": f"/api/v1/dead-letters/{letter}",

@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 import asyncpg
@@ -44,6 +45,11 @@ PATH_VALUES = {
     "device_id": str(uuid.UUID(int=99)),
     "key_id": "0123456789ab",
     "letter_id": "99",
+    "shelf_id": str(uuid.UUID(int=99)),
+    "shift_id": str(uuid.UUID(int=99)),
+    "note_id": "99",
+    "incident_id": str(uuid.UUID(int=99)),
+    "window_id": str(uuid.UUID(int=99)),
     "path": "favicon.ico",
 }
 
@@ -175,6 +181,7 @@ async def test_every_route_for_everybody(guarded: Running, people: People, db: a
 
 
 async def test_every_scoped_thing_for_everybody(guarded: Running, people: People, db: asyncpg.Connection) -> None:
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     places = list(itertools.product(("traffic", "health"), (ZONE, ELSEWHERE, None)))
     for number, (sector, zone) in enumerate(places, start=1):
         await raise_alert(db, number, sector=sector, zone=zone)
@@ -182,12 +189,25 @@ async def test_every_scoped_thing_for_everybody(guarded: Running, people: People
         for somebody in await everybody(people, db):
             for number, (sector, zone) in enumerate(places, start=1):
                 path = f"/api/v1/alerts/{uuid.UUID(int=number)}"
-                for method, url, name in (
-                    ("GET", path, "alerts.read"),
-                    ("GET", f"{path}/history", "alerts.read"),
-                    ("POST", f"{path}/acknowledge", "alerts.act"),
+                for method, url, name, body in (
+                    ("GET", path, "alerts.read", None),
+                    ("GET", f"{path}/history", "alerts.read", None),
+                    ("GET", f"{path}/assignees", "alerts.assign", None),
+                    ("POST", f"{path}/silence", "alerts.act", {"position": "desk 1"}),
+                    ("POST", f"{path}/acknowledge", "alerts.act", None),
+                    ("POST", f"{path}/accept", "alerts.act", {"seq": 1}),
+                    ("POST", f"{path}/release", "alerts.act", {"seq": 1}),
+                    ("POST", f"{path}/assign", "alerts.assign", {"seq": 1, "to": "nobody"}),
+                    ("POST", f"{path}/comment", "alerts.act", {"text": "seen from here"}),
+                    (
+                        "POST",
+                        f"{path}/shelve",
+                        "alerts.shelve",
+                        {"seq": 1, "until": soon, "why": "x"},
+                    ),
+                    ("POST", f"{path}/out-of-service", "alerts.withhold", {"seq": 1, "why": "x"}),
                 ):
-                    answer = await http.request(method, url, headers=await somebody.headers())
+                    answer = await http.request(method, url, headers=await somebody.headers(), json=body)
                     where = f"{somebody.name}: {method} {url} of {sector} in {zone}: {answer.status_code} {answer.text}"
                     expected = denial(somebody.principal, name)
                     if expected is not None:

@@ -64,7 +64,8 @@ async def test_an_alert_is_acknowledged_by_who_is_signed_in_and_within_scope_onl
     await raise_alert(db, 2, sector="health", zone=ZONE)
     account = await people.account("operator", ["traffic"], [ZONE])
     async with client(guarded.url, by_session(await people.session(account))) as http:
-        done = await http.post(f"{alert(1)}/acknowledge", json={"by": "somebody else"})
+        assert (await http.post(f"{alert(1)}/acknowledge", json={"by": "somebody else"})).status_code == 422
+        done = await http.post(f"{alert(1)}/acknowledge")
         assert done.json()["acknowledged_by"] == account.name
         assert (await http.post(f"{alert(2)}/acknowledge")).status_code == 404
         assert (await http.post(f"{alert(9)}/acknowledge")).status_code == 404

@@ -4,6 +4,16 @@ export interface TimelineEntry {
   kind: string;
   at: string;
   actor: string | null;
+  /** What the act said: `text`, `position`, `to`, `why`. */
+  detail: Readonly<Record<string, unknown>> | null;
+}
+
+/** The words of an act that a reader wants to see beside it. */
+export function wordsOf(detail: TimelineEntry['detail']): string {
+  return ['text', 'position', 'to', 'why']
+    .map((key) => detail?.[key])
+    .filter((word): word is string => typeof word === 'string')
+    .join(' · ');
 }
 
 /** What happened to an alert so far, oldest first; nothing when it can't be read. */

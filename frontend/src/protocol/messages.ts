@@ -15,8 +15,27 @@ export interface Bilingual {
   en: string;
 }
 
+/** Where nobody wants to hear an alert any more. */
+export interface Silenced {
+  position: string;
+  by: string;
+  at: string;
+}
+
+/** Why an alert is not shown among the others; `until` null: until somebody ends it. */
+export interface Hidden {
+  /** Of the shelf or of the maintenance window. */
+  id: string;
+  why: string;
+  by: string;
+  since: string;
+  until: string | null;
+}
+
 export interface Alert {
   id: string;
+  /** Of its last transition; an act names the one that was seen. */
+  seq: number;
   rule: string;
   rule_version: number;
   group: string;
@@ -41,6 +60,11 @@ export interface Alert {
   acknowledged_at: string | null;
   acknowledged_by: string | null;
   owner: string | null;
+  /** Null: the owner was given it and has not answered yet. */
+  accepted_at: string | null;
+  silenced: Silenced[];
+  comments: number;
+  hidden: Hidden | null;
   last_data_at: string | null;
   consequence: Bilingual | null;
   response: Bilingual[] | null;
@@ -100,7 +124,22 @@ export interface CityReport {
   time: string;
 }
 
+/** What probably has one cause, as center groups it; some of its alerts may be over. */
+export interface CityIncident {
+  id: string;
+  first_out: string;
+  sectors: string[];
+  zones: string[];
+  opened_at: string;
+  alerts: string[];
+  reports: number;
+}
+
 export interface CityState {
+  /** Oldest first. */
+  incidents: CityIncident[];
+  /** A flood of alarms that lasts. */
+  flood: { since: string } | null;
   city: { name: Bilingual; timezone: string };
   stage: { level: number; name: Bilingual; since: string | null };
   sectors: SectorState[];

@@ -27,6 +27,12 @@ function tone(hz: number, at: number, length: number): Tone {
   return { hz, at, length };
 }
 
+/** What is to be heard at an operator position: not what was silenced there. */
+export function heardAt(alerts: readonly Alert[], position: string | null): readonly Alert[] {
+  if (position === null) return alerts;
+  return alerts.filter((alert) => !alert.silenced.some((one) => one.position === position));
+}
+
 /** The cause to be heard now, or null. Only what nobody has acknowledged makes a sound. */
 export function causeOf(alerts: readonly Alert[], lost: boolean): Cause | null {
   const worst = Math.max(0, ...alerts.filter((a) => a.state === 'unacknowledged').map((a) => rank(a.severity)));

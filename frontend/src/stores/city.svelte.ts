@@ -2,6 +2,7 @@ import type { ChannelSink } from '../protocol/client';
 import type {
   CityChange,
   CityDelta,
+  CityIncident,
   CityReport,
   CitySnapshot,
   CityState,
@@ -12,13 +13,15 @@ import type {
 } from '../protocol/messages';
 import { HOME_TIMEZONE } from '../text/format';
 
-/** The channel `city`: sectors with their key figures, operating stage, newest reports, statistics. */
+/** The channel `city`: sectors with their key figures, operating stage, incidents, newest reports, statistics. */
 export class CityStore implements ChannelSink {
   ready = $state(false);
   city = $state.raw<CityState['city']>({ name: { vi: '', en: '' }, timezone: HOME_TIMEZONE });
   stage = $state.raw<CityState['stage'] | null>(null);
   sectors = $state.raw<ReadonlyMap<string, SectorState>>(new Map());
   reports = $state.raw<readonly CityReport[]>([]);
+  incidents = $state.raw<readonly CityIncident[]>([]);
+  flood = $state.raw<CityState['flood']>(null);
   reportsToday = $state(0);
   statistics = $state.raw<CityState['statistics']>({ alarms_hour: 0, alarms_10min: 0 });
   simulated = $state(false);
@@ -46,6 +49,8 @@ export class CityStore implements ChannelSink {
         ...state.sectors.map((next): [string, SectorState] => [next.sector, merged(this.sectors.get(next.sector), next)]),
       ]);
     }
+    if (state.incidents) this.incidents = state.incidents;
+    if (state.flood !== undefined) this.flood = state.flood;
     if (state.reports) this.reports = state.reports;
     if (state.reports_today !== undefined) this.reportsToday = state.reports_today;
     if (state.statistics) this.statistics = state.statistics;

@@ -1,8 +1,12 @@
 import * as access from './accessMessages';
+import * as acts from './actMessages';
+import * as operation from './operationMessages';
 
 /** Every word the page itself says, in both languages. Texts that come from center carry their own translations. */
 const vi = {
   ...access.vi,
+  ...acts.vi,
+  ...operation.vi,
   live: 'Trực tiếp',
   connecting: 'Đang nối',
   lost: 'MẤT KẾT NỐI',
@@ -80,18 +84,14 @@ const vi = {
   team: 'Nhóm',
   wall: 'Màn hình lớn',
   selectAlert: 'Chọn một báo động.',
-  kind_raised: 'Bắt đầu',
-  kind_escalated: 'Tăng mức',
-  kind_eased: 'Giảm mức',
-  kind_cleared: 'Đã hết',
-  kind_superseded: 'Báo động lại',
-  kind_acknowledged: 'Đã thấy',
 } as const;
 
 export type MessageKey = keyof typeof vi;
 
 const en: Record<MessageKey, string> = {
   ...access.en,
+  ...acts.en,
+  ...operation.en,
   live: 'Live',
   connecting: 'Connecting',
   lost: 'CONNECTION LOST',
@@ -169,12 +169,6 @@ const en: Record<MessageKey, string> = {
   team: 'Team',
   wall: 'Wall',
   selectAlert: 'Select an alert.',
-  kind_raised: 'Raised',
-  kind_escalated: 'Escalated',
-  kind_eased: 'Eased',
-  kind_cleared: 'Cleared',
-  kind_superseded: 'Raised anew',
-  kind_acknowledged: 'Acknowledged',
 };
 
 export type Language = 'vi' | 'en';

@@ -96,8 +96,3 @@ export function countUnacknowledged(alerts: readonly Alert[]): Unacknowledged {
   }
   return counts;
 }
-
-/** A flood of alarms begins above 10 in ten minutes and ends below 5, so that it does not flicker in between. */
-export function isFlood(alarms10min: number, before: boolean): boolean {
-  return before ? alarms10min >= 5 : alarms10min > 10;
-}

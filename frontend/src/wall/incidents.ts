@@ -1,56 +1,44 @@
-import type { Alert } from '../protocol/messages';
+import type { Alert, CityIncident } from '../protocol/messages';
 import { rank } from '../severity';
 import { isShown } from './alertOrder';
 
-/**
- * A first grouping of what probably has one cause: alerts that began within half an hour of each other and lie within
- * three kilometres (or in the same zone, or come from the same rule). The panel says that this is how it groups.
- */
+/** What center says has one cause, as far as its alerts are shown. */
 export interface Incident {
+  id: string;
   worst: Alert;
   /** First-out: what began it. */
   first: Alert;
   count: number;
   unacknowledged: boolean;
   owner: string | null;
+  /** Citizens' reports that belong to it. */
+  reports: number;
 }
 
-const TOGETHER_MS = 30 * 60_000;
-const NEAR_KM = 3;
-
-export function groupIncidents(alerts: readonly Alert[]): Incident[] {
-  const open = alerts.filter(isShown).sort((a, b) => (a.raised_at < b.raised_at ? -1 : 1));
-  const raised = open.map((alert) => Date.parse(alert.raised_at));
-  const parent = open.map((_, i) => i);
-  const root = (i: number): number => {
-    let at = i;
-    while (parent[at] !== at) at = parent[at] as number;
-    return at;
-  };
-  for (let i = 0; i < open.length; i++) {
-    for (let j = i + 1; j < open.length; j++) {
-      if ((raised[j] as number) - (raised[i] as number) > TOGETHER_MS) break;
-      if (related(open[i] as Alert, open[j] as Alert)) parent[root(j)] = root(i);
-    }
+/** An alert that center has not grouped yet (it takes a moment) stands for itself. */
+export function groupIncidents(alerts: readonly Alert[], incidents: readonly CityIncident[]): Incident[] {
+  const left = new Map(alerts.filter(isShown).map((alert) => [alert.id, alert]));
+  const groups: Incident[] = [];
+  for (const { id, first_out, alerts: members, reports } of incidents) {
+    const group = members.map((member) => left.get(member)).filter((alert) => alert !== undefined);
+    for (const alert of group) left.delete(alert.id);
+    if (group.length > 0) groups.push(summarise(id, first_out, group, reports));
   }
-  const groups = new Map<number, Alert[]>();
-  open.forEach((alert, i) => {
-    const key = root(i);
-    const group = groups.get(key);
-    if (group) group.push(alert);
-    else groups.set(key, [alert]);
-  });
-  return [...groups.values()].map(summarise).sort(compareIncidents);
+  for (const alert of left.values()) groups.push(summarise(alert.id, alert.id, [alert], 0));
+  return groups.sort(compareIncidents);
 }
 
-function summarise(group: Alert[]): Incident {
-  const first = group[0] as Alert;
+function summarise(id: string, firstOut: string, group: Alert[], reports: number): Incident {
+  const oldest = group.reduce((first, alert) => (alert.raised_at < first.raised_at ? alert : first));
+  const first = group.find((alert) => alert.id === firstOut) ?? oldest;
   return {
+    id,
     worst: group.reduce((worst, alert) => (weight(alert) > weight(worst) ? alert : worst), first),
     first,
     count: group.length,
     unacknowledged: group.some((alert) => alert.state === 'unacknowledged'),
     owner: group.find((alert) => alert.owner !== null)?.owner ?? null,
+    reports,
   };
 }
 
@@ -66,16 +54,4 @@ function compareIncidents(a: Incident, b: Incident): number {
     b.count - a.count ||
     (a.first.raised_at < b.first.raised_at ? 1 : -1)
   );
-}
-
-function related(a: Alert, b: Alert): boolean {
-  if (a.rule === b.rule) return true;
-  if (a.zone !== null && a.zone === b.zone) return true;
-  return a.location !== null && b.location !== null && kilometres(a.location, b.location) <= NEAR_KM;
-}
-
-function kilometres(a: [number, number], b: [number, number]): number {
-  const north = (b[1] - a[1]) * 110.57;
-  const east = (b[0] - a[0]) * 111.32 * Math.cos((((a[1] + b[1]) / 2) * Math.PI) / 180);
-  return Math.hypot(north, east);
 }

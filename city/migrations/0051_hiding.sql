@@ -1,0 +1,324 @@
+-- What hides alerts: shelves (until a time, by whom and why), things out of service, maintenance windows. Whether an
+-- alert is hidden is decided here, when it is raised and whenever one of these begins or ends.
+
+-- One alert (alert_id), one cause (group_key), or a whole rule (neither). Out of service lasts until somebody ends it.
+CREATE TABLE shelf (
+    id        uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    kind      text NOT NULL CHECK (kind IN ('shelved', 'out_of_service')),
+    sector    text NOT NULL,
+    rule      text NOT NULL,
+    group_key text,
+    alert_id  uuid,
+    zone      text,
+    why       text NOT NULL,
+    made_by   text NOT NULL,
+    since     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    until     timestamptz,
+    ended_at  timestamptz,
+    ended_by  text,
+    CHECK ((until IS NULL) = (kind = 'out_of_service')),
+    CHECK (alert_id IS NULL OR group_key IS NOT NULL)
+);
+CREATE INDEX shelf_rule ON shelf (rule, sector) WHERE ended_at IS NULL;
+
+-- An empty list or NULL: whichever. `assets` is a pattern with * for anything.
+CREATE TABLE maintenance (
+    id        uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    sectors   text[] NOT NULL DEFAULT '{}',
+    zones     text[] NOT NULL DEFAULT '{}',
+    rules     text[] NOT NULL DEFAULT '{}',
+    assets    text,
+    starts_at timestamptz NOT NULL,
+    until     timestamptz NOT NULL,
+    why       text NOT NULL,
+    made_by   text NOT NULL,
+    made_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended_at  timestamptz,
+    ended_by  text,
+    CHECK (until > starts_at),
+    CHECK (cardinality(sectors) + cardinality(zones) + cardinality(rules) > 0 OR assets IS NOT NULL)
+);
+CREATE INDEX maintenance_until ON maintenance (until) WHERE ended_at IS NULL;
+
+CREATE FUNCTION glob_like(pattern text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN replace(replace(replace(replace(pattern, '\', '\\'), '%', '\%'), '_', '\_'), '*', '%');
+
+CREATE FUNCTION maintenance_takes(
+    part maintenance, p_sector text, p_rule text, p_zone text, p_asset text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((part).sectors = '{}' OR p_sector = ANY ((part).sectors))
+       AND ((part).rules = '{}' OR p_rule = ANY ((part).rules))
+       AND ((part).zones = '{}' OR coalesce(p_zone = ANY ((part).zones), false))
+       AND ((part).assets IS NULL OR coalesce(p_asset LIKE glob_like((part).assets), false));
+
+CREATE FUNCTION shelf_takes(part shelf, p_id uuid, p_sector text, p_rule text, p_group text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (part).rule = p_rule AND (part).sector = p_sector
+       AND ((part).group_key IS NULL OR (part).group_key = p_group)
+       AND ((part).alert_id IS NULL OR (part).alert_id = p_id);
+
+CREATE FUNCTION hiding_strength(state text) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE state WHEN 'shelved' THEN 1 WHEN 'suppressed' THEN 2 WHEN 'out_of_service' THEN 3 ELSE 0 END;
+
+-- What hides an alert at this moment, the strongest of all: its state, and `hidden` of the alert's JSON. No row: nothing.
+CREATE FUNCTION hiding_of(p_id uuid, p_sector text, p_rule text, p_group text, p_zone text, p_asset text)
+    RETURNS TABLE (state text, hidden jsonb)
+    LANGUAGE sql STABLE
+    BEGIN ATOMIC
+        SELECT found.state, jsonb_build_object('id', found.id, 'why', found.why, 'by', found.made_by,
+                                               'since', rfc3339(found.since), 'until', rfc3339(found.until))
+          FROM (
+            SELECT shelf.kind AS state, shelf.id, why, made_by, since, until FROM shelf
+             WHERE ended_at IS NULL AND rule = p_rule AND sector = p_sector
+               AND (until IS NULL OR until > clock_timestamp())
+               AND shelf_takes(shelf.*, p_id, p_sector, p_rule, p_group)
+             UNION ALL
+            SELECT 'suppressed', maintenance.id, why, made_by, starts_at, until FROM maintenance
+             WHERE ended_at IS NULL AND until > clock_timestamp() AND starts_at <= clock_timestamp()
+               AND maintenance_takes(maintenance.*, p_sector, p_rule, p_zone, p_asset)) AS found
+         ORDER BY hiding_strength(found.state) DESC, found.until DESC NULLS FIRST, found.since DESC, found.id
+         LIMIT 1;
+    END;
+
+-- Bring one open alert to where it belongs by now: into what hides it, out of what hides it no more. NULL: it was there.
+CREATE FUNCTION alert_settle(p_id uuid, p_actor text, p_detail jsonb DEFAULT NULL) RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    held alert;
+    hides record;
+    kind text;
+BEGIN
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    SELECT * INTO held FROM alert WHERE id = p_id AND cleared_at IS NULL;
+    IF held.id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO hides FROM hiding_of(held.id, held.sector, held.rule, held.group_key, held.zone, held.asset);
+    IF hides.hidden ->> 'id' IS NOT DISTINCT FROM held.body #>> '{hidden,id}' THEN
+        RETURN NULL;
+    END IF;
+    kind := CASE WHEN hiding_strength(hides.state) >= hiding_strength(held.state) THEN
+        CASE hides.state WHEN 'out_of_service' THEN 'taken_out_of_service' ELSE hides.state END
+    ELSE
+        CASE held.state WHEN 'shelved' THEN 'unshelved' WHEN 'suppressed' THEN 'unsuppressed'
+                        ELSE 'returned_to_service' END
+    END;
+    RETURN alert_move(held.id, kind, clock_timestamp(), p_actor, jsonb_build_object('hidden', hides.hidden),
+                      coalesce(p_detail, jsonb_build_object('why', hides.hidden ->> 'why',
+                                                            'until', hides.hidden ->> 'until')), hides.state);
+END $$;
+
+-- What has begun or ended by itself: at most so many alerts brought to where they belong; how many. Without any it
+-- takes no lock.
+CREATE FUNCTION hiding_settle(p_limit int) RETURNS int
+    LANGUAGE plpgsql AS $$
+DECLARE
+    found uuid;
+    moved int := 0;
+BEGIN
+    FOR found IN
+        SELECT alert.id FROM alert
+          LEFT JOIN LATERAL hiding_of(alert.id, alert.sector, alert.rule, alert.group_key, alert.zone, alert.asset)
+                 AS hides ON true
+         WHERE alert.cleared_at IS NULL
+           AND (alert.state IN ('shelved', 'suppressed', 'out_of_service')
+                OR EXISTS (SELECT FROM shelf WHERE ended_at IS NULL AND (until IS NULL OR until > clock_timestamp()))
+                OR EXISTS (SELECT FROM maintenance WHERE ended_at IS NULL AND until > clock_timestamp()
+                                                     AND starts_at <= clock_timestamp()))
+           AND hides.hidden ->> 'id' IS DISTINCT FROM alert.body #>> '{hidden,id}'
+         ORDER BY alert.raised_at, alert.id LIMIT p_limit
+    LOOP
+        IF alert_settle(found, NULL) IS NOT NULL THEN
+            moved := moved + 1;
+        END IF;
+    END LOOP;
+    IF moved > 0 THEN
+        PERFORM pg_notify('citywatch_alerts', '');
+    END IF;
+    RETURN moved;
+END $$;
+
+-- As it was, and hidden from the start if something hides it; what could is looked for first, as there is seldom any.
+CREATE OR REPLACE FUNCTION alert_raise(p_event timestamptz, p_body jsonb) RETURNS bigint
+    LANGUAGE plpgsql AS $$
+DECLARE
+    fresh alert;
+    hiding text;
+    hidden jsonb;
+    next_seq bigint;
+    moment timestamptz;
+    older uuid;
+    first_state text;
+BEGIN
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    IF EXISTS (SELECT FROM alert WHERE id = (p_body ->> 'id')::uuid)
+       OR EXISTS (SELECT FROM alert WHERE rule = p_body ->> 'rule' AND group_key = p_body ->> 'group'
+                                      AND cleared_at IS NULL)
+    THEN
+        RETURN NULL;
+    END IF;
+    FOR older IN SELECT id FROM alert WHERE sector = p_body ->> 'sector' AND state = 'returned_unacknowledged'
+                    AND rule = p_body ->> 'rule' AND group_key = p_body ->> 'group'
+    LOOP
+        PERFORM alert_move(older, 'superseded', p_event, NULL, '{}');
+    END LOOP;
+    IF EXISTS (SELECT FROM shelf WHERE ended_at IS NULL AND rule = p_body ->> 'rule')
+       OR EXISTS (SELECT FROM maintenance WHERE ended_at IS NULL AND until > clock_timestamp())
+    THEN
+        SELECT * INTO hiding, hidden
+          FROM hiding_of((p_body ->> 'id')::uuid, p_body ->> 'sector', p_body ->> 'rule',
+                         p_body ->> 'group', p_body ->> 'zone', p_body ->> 'asset');
+    END IF;
+    first_state := alert_next_state('normal', 'raised', p_body ->> 'severity', NULL, hiding);
+    UPDATE alert_sequence SET seq = alert_sequence.seq + 1 RETURNING seq INTO next_seq;
+    moment := clock_timestamp();
+    INSERT INTO alert (id, rule, rule_version, group_key, sector, asset, zone, severity, state, beneath, body,
+                       raised_at, updated_at, seq)
+    VALUES ((p_body ->> 'id')::uuid, p_body ->> 'rule', (p_body ->> 'rule_version')::int, p_body ->> 'group',
+            p_body ->> 'sector', p_body ->> 'asset', p_body ->> 'zone', p_body ->> 'severity', first_state,
+            CASE WHEN hiding IS NOT NULL THEN 'unacknowledged' END,
+            alert_untouched() || p_body || jsonb_build_object(
+                'state', first_state, 'updated_at', rfc3339(moment), 'seq', next_seq, 'hidden', hidden),
+            (p_body ->> 'raised_at')::timestamptz, moment, next_seq)
+    RETURNING * INTO fresh;
+    RETURN alert_record(fresh, 'raised', p_event, NULL, NULL);
+END $$;
+
+-- Hide an alert, its cause, or its whole rule: p_kind shelved (until p_until) or out_of_service; p_scope alert, cause,
+-- rule. A shelf of the same extent is replaced. outcome: done; unknown; changed (did, who, since); refused: the alert
+-- alone can't be hidden, as it is over. body is the alert after it, or as it stands.
+CREATE FUNCTION shelf_put(
+    p_alert uuid, p_seen bigint, p_kind text, p_scope text, p_until timestamptz, p_why text, p_actor jsonb,
+    OUT outcome text, OUT seq bigint, OUT body jsonb, OUT did text, OUT who text, OUT since timestamptz)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    held alert;
+    made shelf;
+    one uuid;
+BEGIN
+    PERFORM 1 FROM audit_head FOR UPDATE;  -- before the counter of alerts: raising one never waits for the trail
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    SELECT * INTO held FROM alert WHERE id = p_alert;
+    body := held.body;
+    seq := held.seq;
+    IF held.id IS NULL THEN
+        outcome := 'unknown';
+        RETURN;
+    ELSIF held.seq <> p_seen THEN
+        outcome := 'changed';
+        SELECT newest.kind, newest.actor, newest.at INTO did, who, since FROM alert_history AS newest
+         WHERE newest.seq = held.seq;
+        RETURN;
+    ELSIF p_scope = 'alert' AND held.cleared_at IS NOT NULL THEN
+        outcome := 'refused';
+        RETURN;
+    END IF;
+    made.group_key := CASE WHEN p_scope <> 'rule' THEN held.group_key END;
+    made.alert_id := CASE WHEN p_scope = 'alert' THEN held.id END;
+    UPDATE shelf SET ended_at = clock_timestamp(), ended_by = p_actor ->> 'name'
+     WHERE ended_at IS NULL AND kind = p_kind AND rule = held.rule AND sector = held.sector
+       AND group_key IS NOT DISTINCT FROM made.group_key AND alert_id IS NOT DISTINCT FROM made.alert_id;
+    INSERT INTO shelf (kind, sector, rule, group_key, alert_id, zone, why, made_by, until)
+    VALUES (p_kind, held.sector, held.rule, made.group_key, made.alert_id,
+            CASE WHEN p_scope <> 'rule' THEN held.zone END, p_why, p_actor ->> 'name', p_until)
+    RETURNING * INTO made;
+    FOR one IN SELECT alert.id FROM alert WHERE cleared_at IS NULL AND rule = held.rule
+    LOOP
+        PERFORM alert_settle(one, p_actor ->> 'name',
+                             jsonb_build_object('why', p_why, 'until', rfc3339(p_until), 'scope', p_scope));
+    END LOOP;
+    SELECT alert.seq, alert.body INTO seq, body FROM alert WHERE id = p_alert;
+    PERFORM audit_append(
+        p_actor, CASE p_kind WHEN 'shelved' THEN 'alert.shelve' ELSE 'alert.take_out_of_service' END, 'shelf ' || made.id,
+        jsonb_build_object('state', held.state, 'alert', held.id), to_jsonb(made) || jsonb_build_object('seq', seq));
+    PERFORM pg_notify('citywatch_alerts', '');
+    outcome := 'done';
+END $$;
+
+-- End a shelf, or bring back into service. outcome: done; unknown; over (it ended at since, by who, or by itself).
+CREATE FUNCTION shelf_end(
+    p_id uuid, p_actor jsonb, OUT outcome text, OUT who text, OUT since timestamptz)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    held shelf;
+    one uuid;
+BEGIN
+    PERFORM 1 FROM audit_head FOR UPDATE;
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    SELECT * INTO held FROM shelf WHERE id = p_id;
+    IF held.id IS NULL THEN
+        outcome := 'unknown';
+        RETURN;
+    ELSIF held.ended_at IS NOT NULL OR held.until <= clock_timestamp() THEN
+        outcome := 'over';
+        who := held.ended_by;
+        since := coalesce(held.ended_at, held.until);
+        RETURN;
+    END IF;
+    UPDATE shelf SET ended_at = clock_timestamp(), ended_by = p_actor ->> 'name' WHERE id = p_id;
+    FOR one IN SELECT alert.id FROM alert WHERE cleared_at IS NULL AND rule = held.rule
+    LOOP
+        PERFORM alert_settle(one, p_actor ->> 'name');
+    END LOOP;
+    PERFORM audit_append(
+        p_actor, CASE held.kind WHEN 'shelved' THEN 'alert.unshelve' ELSE 'alert.return_to_service' END,
+        'shelf ' || p_id, to_jsonb(held), NULL);
+    PERFORM pg_notify('citywatch_alerts', '');
+    outcome := 'done';
+END $$;
+
+-- Announce a maintenance window; what it hides from now on is hidden at once. The window's row.
+CREATE FUNCTION maintenance_put(p_window jsonb, p_actor jsonb) RETURNS maintenance
+    LANGUAGE plpgsql AS $$
+DECLARE
+    made maintenance;
+    one uuid;
+BEGIN
+    PERFORM 1 FROM audit_head FOR UPDATE;
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    made := jsonb_populate_record(NULL::maintenance, p_window);
+    INSERT INTO maintenance (sectors, zones, rules, assets, starts_at, until, why, made_by)
+    VALUES (made.sectors, made.zones, made.rules, made.assets, made.starts_at, made.until, made.why,
+            p_actor ->> 'name')
+    RETURNING * INTO made;
+    FOR one IN SELECT alert.id FROM alert WHERE cleared_at IS NULL
+                  AND maintenance_takes(made, alert.sector, alert.rule, alert.zone, alert.asset)
+    LOOP
+        PERFORM alert_settle(one, p_actor ->> 'name');
+    END LOOP;
+    PERFORM audit_append(p_actor, 'maintenance.announce', 'maintenance ' || made.id, NULL, to_jsonb(made));
+    PERFORM pg_notify('citywatch_alerts', '');
+    RETURN made;
+END $$;
+
+-- End a window before its time. outcome: done; unknown; over (it ended at since, by who, or by itself).
+CREATE FUNCTION maintenance_end(
+    p_id uuid, p_actor jsonb, OUT outcome text, OUT who text, OUT since timestamptz)
+    LANGUAGE plpgsql AS $$
+DECLARE
+    held maintenance;
+    one uuid;
+BEGIN
+    PERFORM 1 FROM audit_head FOR UPDATE;
+    PERFORM 1 FROM alert_sequence FOR UPDATE;
+    SELECT * INTO held FROM maintenance WHERE id = p_id;
+    IF held.id IS NULL THEN
+        outcome := 'unknown';
+        RETURN;
+    ELSIF held.ended_at IS NOT NULL OR held.until <= clock_timestamp() THEN
+        outcome := 'over';
+        who := held.ended_by;
+        since := coalesce(held.ended_at, held.until);
+        RETURN;
+    END IF;
+    UPDATE maintenance SET ended_at = clock_timestamp(), ended_by = p_actor ->> 'name' WHERE id = p_id;
+    FOR one IN SELECT alert.id FROM alert WHERE cleared_at IS NULL AND body #>> '{hidden,id}' = p_id::text
+    LOOP
+        PERFORM alert_settle(one, p_actor ->> 'name');
+    END LOOP;
+    PERFORM audit_append(p_actor, 'maintenance.end', 'maintenance ' || p_id, to_jsonb(held), NULL);
+    PERFORM pg_notify('citywatch_alerts', '');
+    outcome := 'done';
+END $$;

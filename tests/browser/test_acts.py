@@ -1,0 +1,87 @@
+"""What people do at the console, with a real center behind it: acts on an alert, and the pages beside the alerts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from citywatch.embedded.broker import EmbeddedBroker
+from tests.browser.real_center import RealCenter
+from tests.browser.test_sign_in import REFUSED, sign_in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def center(postgres_dsn: str, embedded_broker: EmbeddedBroker) -> Iterator[RealCenter]:
+    with RealCenter(postgres_dsn, embedded_broker.bootstrap) as one:
+        yield one
+
+
+def test_an_alert_is_silenced_accepted_commented_and_shelved_and_the_shelf_is_ended(
+    center: RealCenter, screen: Any
+) -> None:
+    center.account("Lan", "operator")
+    center.raise_alert(1)
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open("/console")
+        sign_in(page, "Lan")
+        acts = page.locator("section", has=page.get_by_role("heading", name="Xử lý"))
+        history = page.locator("section", has=page.get_by_role("heading", name="Diễn biến"))
+        acts.get_by_label("Vị trí trực").fill("Bàn 1")
+        acts.get_by_role("button", name="Tắt tiếng").click()
+        expect(acts).to_contain_text("Đã tắt tiếng ở")
+        acts.get_by_role("button", name="Nhận xử lý").click()
+        expect(acts.locator("dd").first).to_have_text("Lan")
+        expect(acts.get_by_role("heading")).to_contain_text("đã thấy")
+        acts.get_by_label("Ghi chú").fill("Đã gọi trạm bơm")
+        acts.get_by_role("button", name="Ghi chú").click()
+        expect(history).to_contain_text("Đã gọi trạm bơm")
+        acts.get_by_label("Lý do").fill("cảm biến đang sửa")
+        acts.get_by_role("button", name="Tạm gác").click()
+        expect(page.locator("[data-alert]")).to_have_count(0)
+        page.get_by_role("link", name="Điều hành").click()
+        page.get_by_role("link", name="Đang gác").click()
+        shelf = page.locator("[data-shelf]")
+        expect(shelf).to_contain_text("cảm biến đang sửa")
+        shelf.get_by_role("button", name="Kết thúc").click()
+        page.get_by_role("button", name="Kết thúc ngay").click()
+        expect(page.locator("[data-shelf]")).to_have_count(0)
+        page.get_by_role("link", name="Báo động đang mở").click()
+        expect(page.locator("li[data-alert]")).to_have_count(1)
+        for word in ("Tắt tiếng", "Nhận xử lý", "Ghi chú", "Tạm gác", "Thôi gác"):
+            expect(history).to_contain_text(word)
+
+
+def test_a_supervisor_sees_what_a_window_would_hide_sets_the_stage_and_hands_over(
+    center: RealCenter, screen: Any
+) -> None:
+    center.account("Chief", "supervisor")
+    center.raise_alert(1)
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open("/console/operation/hidden")
+        sign_in(page, "Chief")
+        page.get_by_label("Thiết bị").fill("PA-*")
+        page.get_by_label("Lý do").fill("thay cảm biến")
+        page.get_by_role("button", name="Xem trước").click()
+        expect(page.get_by_role("status")).to_contain_text("Đang mở sẽ ẩn: 1")
+        page.get_by_role("button", name="Đặt đợt bảo trì").click()
+        expect(page.locator("[data-window]")).to_contain_text("thay cảm biến")
+        page.get_by_role("link", name="Cấp điều hành").click()
+        page.get_by_label("Cấp điều hành").select_option("3")
+        page.get_by_label("Lý do").fill("triều cường")
+        page.get_by_role("button", name="Đặt cấp").click()
+        expect(page.get_by_role("heading", name="Cấp điều hành 3")).to_be_visible()
+        page.get_by_role("link", name="Sức khoẻ báo động").click()
+        expect(page.get_by_role("heading", name="Sức khoẻ báo động")).to_be_visible()
+        page.get_by_role("link", name="Giao ca").click()
+        page.get_by_label("Vị trí trực").fill("Bàn 1")
+        page.get_by_role("button", name="Nhận ca").click()
+        expect(page.locator("[data-shift]")).to_contain_text("Chief")
+        page.get_by_label("Ghi chú mới").fill("trực bơm đến 06:00")
+        page.get_by_role("button", name="Ghim").click()
+        expect(page.locator("[data-note]")).to_contain_text("trực bơm đến 06:00")
+        expect(page.locator("[data-alert]")).to_contain_text("đang bảo trì: thay cảm biến")
