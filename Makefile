@@ -53,8 +53,8 @@ demo-check: setup ## start a demo, wait for live readings and an alert on the We
 demo-stop: ## stop the demo that runs from this folder
 	@$(PY) -m citywatch demo --stop
 
-demo-reset: demo-stop ## forget the demo's data
-	@rm -rf .citywatch && echo "The demo's data is gone; \`make demo\` starts afresh."
+demo-reset: ## stop the demo, and what a killed one left, and forget its data
+	@$(PY) -m citywatch demo --reset
 
 lint: setup-dev ## ruff, mypy --strict, the frontend's types
 	$(STEP) "ruff" -- $(PY) -m ruff check .

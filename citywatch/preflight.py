@@ -185,13 +185,14 @@ def setup_problems():
 def demo_problems(port, state=STATE):
     # type: (int, str) -> list[str]
     """Everything that would stop `make demo` now."""
-    pid, running_port = running_demo(state)
+    return [running_problem(*running_demo(state)), *place_problems(port)]
+
+
+def place_problems(port):
+    # type: (int) -> list[str]
+    """What a demo that has its folder may lack still."""
     free = shutil.disk_usage(".").free
-    return [
-        running_problem(pid, running_port),
-        port_problem(port, port_is_free(port)),
-        disk_problem(free, DEMO_BYTES, os.getcwd()),
-    ]
+    return [port_problem(port, port_is_free(port)), disk_problem(free, DEMO_BYTES, os.getcwd())]
 
 
 def step(name, command):

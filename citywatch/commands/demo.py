@@ -31,14 +31,15 @@ def demo(
     check: Annotated[bool, typer.Option("--check", help="See live readings and an alert, then stop.")] = False,
     until_cleared: Annotated[bool, typer.Option("--until-cleared", help="With --check: and the alert clear.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the demo that runs from this directory.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Stop it, and delete the directory.")] = False,
     broker_limit: Annotated[int, typer.Option(help="MiB at which the broker is renewed.")] = LIMIT_BYTES // MIB,
 ) -> None:
     """Run database, broker, services and a simulated city in the foreground, until Ctrl-C."""
     state = DemoState(directory)
-    if stop:
-        from citywatch.supervisor.check import stop as stop_running
+    if stop or reset:
+        from citywatch.supervisor import ending
 
-        raise typer.Exit(stop_running(state))
+        raise typer.Exit(ending.reset(state) if reset else ending.stop(state))
     if check:
         from citywatch.supervisor.check import check as check_demo
 
@@ -50,20 +51,25 @@ def demo(
     if scenario not in SCENARIOS:
         print(f"there is no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         raise typer.Exit(2)
-    for problem in preflight.demo_problems(port, str(directory)):
-        if problem:
-            print(problem, file=sys.stderr)
-            raise typer.Exit(1)
-
+    from citywatch.supervisor import leftovers
     from citywatch.supervisor.demo import Demo, Options
 
     options = Options(port, scenario, seed, rate, broker_limit * MIB)
     try:
         with state.owned(port):
+            leftovers.end(state.directory, print)
+            _need(preflight.place_problems(port))
+            leftovers.mark(state.directory)
             asyncio.run(_until_signalled(Demo(state, options)))
     except EmbeddedError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from error
+
+
+def _need(problems: list[str]) -> None:
+    """EmbeddedError for the first thing that is in the way."""
+    for problem in filter(None, problems):
+        raise EmbeddedError(problem)
 
 
 async def _until_signalled(demo: "Demo") -> None:

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Final
 
 import psutil
 
-from citywatch.embedded.process import EmbeddedError, dies_with_parent, stop_process
+from citywatch.embedded.process import EmbeddedError, dies_with_parent, end_processes, stop_process
 
 PORT: Final = 5432
 USER: Final = "citywatch"
 SOCKET_PATH_LIMIT: Final = 90
 UNPRIVILEGED: Final = "nobody"
+FAST_SECONDS: Final = 30.0
 STILL_HELD: Final = "pre-existing shared memory block"
 
 TUNING: Final = {
@@ -139,21 +141,12 @@ class EmbeddedPostgres:
 
     def _end_leftover(self) -> None:
         """End the server that a killed parent may have left on this folder, so that this one can own it."""
-        try:
-            pid = int((self._data / "postmaster.pid").read_text().split()[0])
-        except (OSError, ValueError, IndexError):
-            return
-        if self._serves_this_folder(pid):
-            os.kill(pid, signal.SIGINT)
-        deadline = time.monotonic() + 30
-        while self._serves_this_folder(pid) and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def _serves_this_folder(self, pid: int) -> bool:
-        try:
-            return str(self._data) in psutil.Process(pid).cmdline()
-        except psutil.Error:
-            return False
+        left = serving(self._data)
+        if left is not None and not end_server(left):
+            raise EmbeddedError(
+                f"another PostgreSQL (process {left.pid}) holds {self._data} and can't be stopped: "
+                f"type `kill -9 {left.pid}`; what it stored is safe"
+            )
 
     def _run(self, program: str, *arguments: str, stdin: str = "") -> None:
         done = subprocess.run(
@@ -174,7 +167,9 @@ class EmbeddedPostgres:
             )
         user = pwd.getpwnam(UNPRIVILEGED)
         capabilities = ("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override")
-        return [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *capabilities, *command]
+        dies = ("--pdeathsig=INT",) if sys.platform.startswith("linux") else ()
+        who = (f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups")
+        return [setpriv, *who, *dies, *capabilities, *command]
 
     def _own(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -195,6 +190,26 @@ class EmbeddedPostgres:
             return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
         except OSError:
             return "(no log)"
+
+
+def serving(data: Path) -> psutil.Process | None:
+    """The postmaster that serves this data folder, whoever started it; its number may be another program's by now."""
+    try:
+        process = psutil.Process(int((data / "postmaster.pid").read_text().split()[0]))
+        return process if str(data) in process.cmdline() else None
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+
+
+def end_server(postmaster: psutil.Process) -> bool:
+    """Fast shutdown; what hangs or is stopped is killed with its sessions, and the next start recovers. Whether it is
+    gone."""
+    try:
+        family = [postmaster, *postmaster.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return True
+    left = end_processes([postmaster], signal.SIGINT, FAST_SECONDS)
+    return not left and not end_processes(family, signal.SIGQUIT, 1)
 
 
 def binaries() -> Path:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from citywatch.embedded.process import EmbeddedError
 from citywatch.supervisor.letting_in import own_screen
 from citywatch.supervisor.settling import SETTLE_SECONDS
 from citywatch.supervisor.state import DemoState
@@ -124,13 +123,3 @@ async def _watch(state: DemoState, port: int, steps: Steps, *, until_cleared: bo
                 return f"{name} within {seconds:.0f} s was not seen"
             steps.say(f"            ({name}: after {time.monotonic() - started:.1f} s)")
     return ""
-
-
-def stop(state: DemoState) -> int:
-    """`citywatch demo --stop`."""
-    try:
-        print("The demo has stopped." if state.stop() else "No demo runs from this folder.")
-    except EmbeddedError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0

@@ -86,7 +86,7 @@ class Child:
                 stderr=log,
                 env=self._environment,
                 start_new_session=True,
-                preexec_fn=dies_with_parent(signal.SIGTERM),
+                preexec_fn=dies_with_parent(signal.SIGKILL),  # safe to kill, and a stopped one would not end else
             )
 
     async def _keep(self) -> None:
@@ -124,6 +124,7 @@ async def run_once(arguments: list[str], environment: Mapping[str, str], log: Pa
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         env=os.environ | dict(environment),
+        preexec_fn=dies_with_parent(signal.SIGKILL),
     )
     output, _ = await process.communicate()
     with log.open("ab") as file:

@@ -8,9 +8,13 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final, TextIO
 
 from citywatch import preflight
 from citywatch.embedded.process import EmbeddedError
+
+HOLD_SECONDS: Final = 5.0
+"""Longer than any command but a running demo holds the folder, but for one that ends what was left."""
 
 
 class DemoState:
@@ -26,20 +30,49 @@ class DemoState:
 
     @contextlib.contextmanager
     def owned(self, port: int) -> Iterator[None]:
-        """Hold the folder; EmbeddedError when another demo does. The kernel lets go when the process dies."""
+        """Hold the folder as its running demo; EmbeddedError when another does."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._pid_file, os.O_RDWR | os.O_CREAT, 0o644)
-        with os.fdopen(descriptor, "r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise EmbeddedError(preflight.running_problem(*self.running())) from None
+        with self.held() as file:
             file.truncate()
             file.write(f"{os.getpid()} {port}\n")
             file.flush()
             yield
             file.seek(0)
             file.truncate()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[TextIO]:
+        """The locked pid file: nobody else starts or ends a demo here. The kernel lets go when the process dies.
+
+        EmbeddedError when a demo runs, or another command holds it for longer than a moment.
+        """
+        deadline = time.monotonic() + HOLD_SECONDS
+        while True:
+            file = os.fdopen(os.open(self._pid_file, os.O_RDWR | os.O_CREAT, 0o644), "r+")
+            with file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    if running := preflight.running_problem(*self.running()):
+                        raise EmbeddedError(running) from None
+                    if time.monotonic() > deadline:
+                        raise EmbeddedError(f"another command holds {self.directory}: wait, then try again") from None
+                else:
+                    if self._is_there(file):  # else the folder was deleted meanwhile
+                        yield file
+                        return
+            time.sleep(0.05)
+
+    def _is_there(self, file: TextIO) -> bool:
+        try:
+            return os.path.samestat(self._pid_file.stat(), os.fstat(file.fileno()))
+        except FileNotFoundError:
+            return False
+
+    def need_own(self) -> None:
+        """EmbeddedError where the folder is not one that a demo made."""
+        if self.directory.exists() and not self._pid_file.exists():
+            raise EmbeddedError(f"{self.directory} is not the folder of a demo; nothing was deleted")
 
     def running(self) -> tuple[int, int]:
         """Process id and port of the demo that owns this folder; (0, 0) when none does."""
