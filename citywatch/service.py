@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 
+from citywatch.pulse import beating
+
 
 def serve(run: Callable[[asyncio.Event], Awaitable[object]]) -> None:
     """Run a service whose event is set by a signal; returns when it has drained."""
@@ -16,4 +18,5 @@ async def _until_signalled(run: Callable[[asyncio.Event], Awaitable[object]]) ->
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(stop)
+    with beating(stop.set):
+        await run(stop)

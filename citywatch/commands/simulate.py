@@ -11,6 +11,7 @@ import typer
 
 from city.settings import Settings
 from citywatch.local import permission
+from citywatch.pulse import beating
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +75,7 @@ async def _until_signalled(
     task = asyncio.ensure_future(_run(scenario, rate, seed, duration, to, progress))
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
+    with contextlib.suppress(asyncio.CancelledError), beating(task.cancel):
         await task
 
 

@@ -21,6 +21,7 @@ from citywatch.supervisor.child import Child, run_once
 from citywatch.supervisor.greeting import greeting
 from citywatch.supervisor.letting_in import first_password, own_screen, wall_link
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
+from citywatch.supervisor.servers import ServerWatch, broker_answers, postgres_answers, watched
 from citywatch.supervisor.settling import Settling
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
@@ -51,7 +52,7 @@ class Demo:
     def __init__(self, state: DemoState, options: Options) -> None:
         self.state = state
         self.options = options
-        self.steps = Steps()
+        self.steps = Steps(state.logs / "supervisor.log")
         self.postgres = EmbeddedPostgres(state.postgres, log=state.logs / "postgres.log")
         port = KAFKA_PORT if can_bind(KAFKA_PORT) else 0
         self.broker = EmbeddedBroker(port=port, log=state.logs / "broker.log")
@@ -69,7 +70,8 @@ class Demo:
             async with self._processes():
                 self.started = True
                 await self._announce()
-                await self._keep(stop)
+                async with watched(self._watches()):
+                    await self._keep(stop)
 
     @contextlib.asynccontextmanager
     async def _servers(self) -> AsyncIterator[None]:
@@ -130,7 +132,7 @@ class Demo:
         left = await settling.left()
         if left:
             self._settling = settling
-            self.steps.say(f"An earlier run left open alerts ({left}): the city is calm until they clear.")
+            self.steps.note(f"An earlier run left open alerts ({left}): the city is calm until they clear.")
         return not left
 
     async def _tell_story(self) -> None:
@@ -142,14 +144,14 @@ class Demo:
         await simulate.stop()
         simulate.next_runs(["simulate", *self._simulation(self.options.scenario)])
         await simulate.start()
-        self.steps.say(f"The scenario {self.options.scenario} begins.")
+        self.steps.note(f"The scenario {self.options.scenario} begins.")
 
     def _simulation(self, scenario: str) -> list[str]:
         return ["--scenario", scenario, "--seed", str(self.options.seed), "--rate", str(self.options.rate)]
 
     def _child(self, name: str, arguments: list[str]) -> Child:
         log = self.state.logs / f"{name}.log"
-        return Child(name, [name, *arguments], self._environment(), log, tell=self.steps.say)
+        return Child(name, [name, *arguments], self._environment(), log, tell=self.steps.note)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -189,6 +191,16 @@ class Demo:
             )
         )
 
+    def _watches(self) -> list[ServerWatch]:
+        """What a watch ends, `_keep` starts again."""
+        note = self.steps.note
+        return [
+            ServerWatch(
+                "PostgreSQL", lambda: self.postgres.pid, lambda: postgres_answers(self.settings.database_dsn), note
+            ),
+            ServerWatch("the broker", lambda: self.broker.pid, lambda: broker_answers(self.broker.bootstrap), note),
+        ]
+
     async def _keep(self, stop: asyncio.Event) -> None:
         """Until `stop`: servers that ended start again, logs are cut, the broker is renewed before it grows too big."""
         while not stop.is_set():
@@ -197,10 +209,10 @@ class Demo:
             if stop.is_set():
                 return
             if self.postgres.pid is None:
-                self.steps.say(f"PostgreSQL ended and starts again; log: {self.postgres.log}")
+                self.steps.note(f"PostgreSQL ended and starts again; log: {self.postgres.log}")
                 self.postgres.start()
             if self.broker.pid is None:
-                self.steps.say("the broker ended and starts again, empty: what it held unread is lost")
+                self.steps.note("the broker ended and starts again, empty: what it held unread is lost")
                 self.broker.start()
                 await self._prepare()
             if self.broker.resident_bytes() > self.options.broker_limit:
@@ -223,7 +235,7 @@ class Demo:
         )
         self.renewals += 1
         loss = "nothing was lost" if complete else "not all had been read; `citywatch ledger` shows it"
-        self.steps.say(
+        self.steps.note(
             f"the broker held {held} MiB and was renewed as {self.broker.cluster_id} "
             f"in {time.monotonic() - began:.1f} s: {loss}"
         )

@@ -4,16 +4,19 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 WIDTH: Final = 34
 
 
 class Steps:
-    """Prints a line a step."""
+    """Prints a line a step. What is noted is in `log` too, with its time; what is only said may be secret."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path | None = None) -> None:
         self.started = time.monotonic()
+        self._log = log
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -33,6 +36,13 @@ class Steps:
     def say(self, text: str = "") -> None:
         """A line of its own."""
         print(text, flush=True)
+
+    def note(self, text: str) -> None:
+        """A line of its own, kept."""
+        self.say(text)
+        if self._log is not None:
+            with contextlib.suppress(OSError), self._log.open("a", encoding="utf-8") as log:  # a full disk passes
+                log.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {text}\n")
 
     @property
     def seconds(self) -> float:
