@@ -10,6 +10,7 @@ from alerts.adoption import adopt, open_alerts
 from alerts.body import change
 from alerts.engine import ENGINE_VERSION, Arrival, Tick
 from alerts.journal import Entry, Place, Position, Range, Step
+from alerts.progress import Reached
 from alerts.recovery import Recovered
 from alerts.replay import Piece
 from alerts.snapshot import Snapshots
@@ -42,6 +43,7 @@ class SectorRunner:
         self.engine = recovered.engine
         self.sector = recovered.engine.sector
         self.journal = recovered.journal
+        self.reached = Reached()
         self._decoder = decoder
         self._clock = clock
         self._replay = recovered.replay

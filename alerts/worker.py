@@ -11,6 +11,7 @@ import structlog
 from alerts import rulebook
 from alerts.journal import Fenced
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
+from alerts.progress import beat
 from alerts.recovery import recover
 from alerts.rules import SEVERITIES
 from alerts.runner import OutOfPlace, SectorRunner
@@ -124,6 +125,7 @@ class Worker:
             await runner.begin(at_end=False)
         self._runners[sector] = runner
         self._lost.pop(sector, None)
+        await beat(self._pool, {sector: runner}, {})
         return recovered.start
 
     async def _on_revoked(self, partitions: list[TopicPartition]) -> None:
@@ -197,6 +199,7 @@ class Worker:
         self._revision = await rulebook.revision(self._pool)
         ends = self._at_end()
         await asyncio.gather(*(self._guarded(sector, None, ends.get(sector, False)) for sector in list(self._runners)))
+        await beat(self._pool, self._runners, self._consumer.progress())
         for sector, when in list(self._lost.items()):
             if now >= when:
                 del self._lost[sector]

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from center.engine import EngineWatch
 from center.follower import Follower
 from center.frames import HEARTBEAT_S
 from center.hub import Hub
@@ -32,10 +33,11 @@ async def every(clock: Clock, seconds: float, act: Callable[[], None]) -> None:
 class Beats:
     """The clockwork of one hub and its screens."""
 
-    def __init__(self, hub: Hub, screens: Screens, follower: Follower, clock: Clock) -> None:
+    def __init__(self, hub: Hub, screens: Screens, follower: Follower, engine: EngineWatch, clock: Clock) -> None:
         self._hub = hub
         self._screens = screens
         self._follower = follower
+        self._engine = engine
         self._clock = clock
         self._beating = False
 
@@ -53,7 +55,7 @@ class Beats:
             log.warning("heartbeat_withheld", alerts_through=self._hub.alerts.book.seq)
         self._beating = beating
         if beating:
-            self._hub.beat(format_time(self._clock.now_us()))
+            self._hub.beat(format_time(self._clock.now_us()), self._engine.through())
 
     def _sweep(self) -> None:
         now = self._clock.monotonic()

@@ -38,6 +38,14 @@ class AlertHead(msgspec.Struct, frozen=True):
     limit: float | None = None
     comparison: str = ">"
     raised_at: datetime | None = None
+    recorded_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime | None:
+        """When it began; a source whose clock is ahead does not put that after it was recorded."""
+        if self.raised_at is None or self.recorded_at is None:
+            return self.raised_at
+        return min(self.raised_at, self.recorded_at)
 
     @property
     def rank(self) -> int:

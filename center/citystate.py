@@ -40,6 +40,7 @@ class CityState:
         city: dict[str, object],
     ) -> None:
         self.version = 0
+        self.ready = False
         self._catalogue = catalogue
         self._zones = zones
         self._book = book
@@ -65,7 +66,7 @@ class CityState:
     ) -> bool:
         """Takes the state of this second; returns whether anything changed.
 
-        `parts` are whole values by their key on the wire: stage, flood, reports_today, simulated.
+        `parts` are whole values by their key on the wire: stage, engine_late, flood, reports_today, simulated.
         """
         version = self.version + 1
         self._now_us = now_us
@@ -137,6 +138,8 @@ class CityState:
             return self._shown(wanted)
         if key == "incidents":
             return [one for one in self._incidents if _touches(wanted, one)]
+        if key == "engine_late" and wanted.sectors and isinstance(value, list):
+            return [one for one in value if one.sector in wanted.sectors]
         return value
 
     def _shown(self, wanted: Filter) -> list[Report]:
@@ -214,4 +217,4 @@ def _figure(sector: Sector, name: str, numbers: SectorNumbers, severity: str | N
 
 
 def _urgency(head: AlertHead) -> tuple[int, datetime, str]:
-    return head.rank, head.raised_at or LONG_AGO, head.id
+    return head.rank, head.since or LONG_AGO, head.id

@@ -1,5 +1,7 @@
 """What the `city` channel shows, as structs: the same field names as on the wire. Points are [milliseconds, value]."""
 
+from typing import Literal
+
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -33,11 +35,12 @@ class Trend(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """The operating stage, 1 (normal) to 5."""
+    """The operating stage, 1 (normal) to 5, as `by` set it; what the city is like is not told by it."""
 
     level: int
     name: Names
     since: str | None
+    by: str | None
 
 
 class Statistics(msgspec.Struct, frozen=True):
@@ -63,6 +66,17 @@ class FloodView(msgspec.Struct, frozen=True):
     """A flood of alarms that lasts: more than ten came in ten minutes, and not yet fewer than five."""
 
     since: str
+
+
+class EngineLate(msgspec.Struct, frozen=True):
+    """A sector whose alerts can't be relied on: *stalled*, nobody evaluates its rules; *behind*, they catch up.
+
+    What was published after `since` may not have been judged; null: nothing ever was.
+    """
+
+    sector: str
+    state: Literal["stalled", "behind"]
+    since: str | None
 
 
 class FigureView(msgspec.Struct, frozen=True):

@@ -35,9 +35,10 @@ def hello(server_time: str, epoch: str) -> bytes:
     return message("hello", server_time=server_time, epoch=epoch, heartbeat_s=HEARTBEAT_S, version=VERSION)
 
 
-def heartbeat(server_time: str, alerts_through: int) -> bytes:
-    """Every alert transition up to `alerts_through` was sent before this frame."""
-    return message("heartbeat", server_time=server_time, alerts_through=alerts_through)
+def heartbeat(server_time: str, alerts_through: int, engine_through: str | None) -> bytes:
+    """Every alert transition up to `alerts_through` was sent before this frame, and of every sector what was published
+    up to `engine_through` has been judged by the rules; null: nobody knows how far they are."""
+    return message("heartbeat", server_time=server_time, alerts_through=alerts_through, engine_through=engine_through)
 
 
 def gap(channel: str, first: int, last: int) -> bytes:

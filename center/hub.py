@@ -56,9 +56,9 @@ class Hub:
         """The next transition of the history, to whom it concerns."""
         self.alerts.publish(transition)
 
-    def beat(self, server_time: str) -> None:
+    def beat(self, server_time: str, engine_through: str | None) -> None:
         """The heartbeat, to every client that has taken all alerts before it."""
-        frame = frames.heartbeat(server_time, self.alerts.book.seq)
+        frame = frames.heartbeat(server_time, self.alerts.book.seq, engine_through)
         for client in self.clients:
             if client.idle and client.wire.ready():
                 client.wire.write(frame)

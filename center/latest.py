@@ -45,6 +45,7 @@ class LatestValues:
 
     def __init__(self) -> None:
         self.version = 0
+        self.ready = False
         self.overflow = 0
         self.series: list[SeriesPlace] = []
         self._slots: dict[int, int] = {}

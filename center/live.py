@@ -174,3 +174,4 @@ class LiveTail:
             newest = await latest_values(connection)
         horizon = self._clock.now_us() + AHEAD_US
         self._latest.offer([one for one in newest if one.time <= horizon or self._latest.is_silent(one.series)])
+        self._latest.ready = True

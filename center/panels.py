@@ -1,6 +1,8 @@
 """Keeps the `city` channel current: figures each second from memory, reports and stage from the database beside it.
 
 While the database is away the last known reports, stage and trends stay; the figures go on, and each carries its time.
+Before everything was read for the first time nothing is published, but for the trend lines, which may come later: a
+wall that shows no alarms above the open ones would lie.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ from center import reports
 from center.beats import every
 from center.citystate import CityState
 from center.cityview import FloodView, IncidentView, Report, Stage
+from center.engine import EngineWatch
 from center.figures import Figures
 from center.hub import Hub
 from center.latest import LatestValues
@@ -41,6 +44,8 @@ class Panels:
     def __init__(
         self,
         hub: Hub,
+        alerts_loaded: asyncio.Event,
+        engine: EngineWatch,
         state: CityState,
         latest: LatestValues,
         catalogue: Catalogue,
@@ -51,6 +56,10 @@ class Panels:
         simulated: bool,
     ) -> None:
         self._hub = hub
+        self._alerts_loaded = alerts_loaded
+        self._engine = engine
+        self._latest = latest
+        self._unread = {self._read_reports.__name__, self._read_slow.__name__}
         self._state = state
         self._catalogue = catalogue
         self._zones = zones
@@ -63,7 +72,7 @@ class Panels:
         self._reports_today = 0
         self._incidents: list[IncidentView] = []
         self._flood: FloodView | None = None
-        self._stage = named_stage(catalogue.city, 1, None)
+        self._stage = named_stage(catalogue.city, 1, None, None)
         self._minute = 0
 
     async def run(self) -> None:
@@ -76,6 +85,7 @@ class Panels:
 
     def _compute(self) -> None:
         now_us = self._clock.now_us()
+        begins = not self._state.ready and self._is_loaded()
         numbers = self._figures.now(now_us)
         minute = now_us // MINUTE_US
         if minute != self._minute:
@@ -90,19 +100,25 @@ class Panels:
             self._trends.current(),
             self._reports,
             stage=self._stage,
+            engine_late=self._engine.late(),
             incidents=self._incidents,
             flood=self._flood,
             reports_today=self._reports_today,
             simulated=self._simulated,
         )
-        if changed:
+        self._state.ready |= begins
+        if changed or begins:
             self._hub.city.publish()
+
+    def _is_loaded(self) -> bool:
+        return not self._unread and self._latest.ready and self._engine.loaded and self._alerts_loaded.is_set()
 
     async def _keep_reading(self, seconds: float, read: Callable[[], Awaitable[None]]) -> None:
         failing = False
         while True:
             try:
                 await read()
+                self._unread.discard(read.__name__)
                 failing = False
             except STORE_ERRORS as lost:
                 if not failing:
@@ -119,10 +135,12 @@ class Panels:
     async def _read_slow(self) -> None:
         self._reports_today = await reports.today(self._pool, self._catalogue.city.timezone)
         row = await self._pool.fetchrow(STAGE)
-        level, since = (1, None) if row is None else (row["level"], row["since"])
-        self._stage = named_stage(self._catalogue.city, level, since)
+        level, since, by = (1, None, None) if row is None else (row["level"], row["since"], row["by"])
+        self._stage = named_stage(self._catalogue.city, level, since, by)
 
     async def _read_trends(self) -> None:
+        while not self._latest.ready:
+            await self._clock.sleep(0.1)
         await self._trends.load(self._clock.now_us())
 
 
@@ -138,6 +156,6 @@ def _incident(row: asyncpg.Record) -> IncidentView:
     )
 
 
-def named_stage(city: CityInfo, level: int, since: str | None) -> Stage:
+def named_stage(city: CityInfo, level: int, since: str | None, by: str | None) -> Stage:
     """The stage with its name in this city."""
-    return Stage(level, city.stages.get(level, {"vi": f"Cấp {level}", "en": f"Stage {level}"}), since)
+    return Stage(level, city.stages.get(level, {"vi": f"Cấp {level}", "en": f"Stage {level}"}), since, by)

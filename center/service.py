@@ -15,6 +15,7 @@ from center.beats import Beats
 from center.book import AlertBook
 from center.citystate import CityState
 from center.door import Door
+from center.engine import EngineWatch
 from center.follower import Follower
 from center.hub import Hub
 from center.latest import LatestValues
@@ -54,10 +55,13 @@ class Center:
         self.state = CityState(catalogue, zones, self.book, self.latest, names)
         self.hub = Hub(self.book, self.latest, self.state)
         self.screens = Screens()
+        self.engine = EngineWatch(catalogue.sectors, clock)
         self.follower = Follower(settings.database_dsn, pool, self.hub, clock, {directory.CHANNEL: self.directory.hint})
         self.live = LiveTail(settings, pool, self.latest, clock)
         self.panels = Panels(
             self.hub,
+            self.follower.loaded,
+            self.engine,
             self.state,
             self.latest,
             catalogue,
@@ -94,9 +98,11 @@ class Center:
             group.create_task(self.watch.run(), name="watch")
             group.create_task(self.follower.run(), name="follower")
             group.create_task(self.live.run(), name="live-tail")
+            group.create_task(self.engine.run(self.pool), name="engine-watch")
             group.create_task(self.panels.run(), name="panels")
             group.create_task(self.door.run(), name="door")
-            group.create_task(Beats(self.hub, self.screens, self.follower, self.clock).run(), name="beats")
+            beats = Beats(self.hub, self.screens, self.follower, self.engine, self.clock)
+            group.create_task(beats.run(), name="beats")
 
     def ways_in(self, connection: HTTPConnection) -> dict[str, object]:
         """How whoever sends this could sign in."""

@@ -13,6 +13,8 @@ class StateSource(Protocol):
     """A state whose parts carry the version in which they last changed."""
 
     version: int
+    ready: bool
+    """Whether it has been loaded: before that it would show nothing as if there were nothing."""
 
     def snapshot(self, wanted: Filter) -> dict[str, object]:
         """Everything under a filter."""
@@ -28,32 +30,47 @@ class StateChannel:
         self.name = name
         self.source = source
         self.groups: Groups[Member] = Groups()
+        self._awaiting: set[Member] = set()
 
     def subscribe(self, client: Client, request: Subscribe) -> Member:
-        """Joins and sends a snapshot."""
+        """Joins and sends a snapshot, as soon as there is something true to say."""
         member = Member(client, request.filter or EVERYTHING)
         group = self.groups.join(member)
         client.members[self.name] = member
         metrics.SUBSCRIPTIONS.labels(self.name).inc()
-        version = self.source.version
         if len(group.members) == 1:
-            group.settled = version
+            group.settled = self.source.version
+        if self.source.ready:
+            self._begin(member, group)
+        else:
+            self._awaiting.add(member)
+        return member
+
+    def _begin(self, member: Member, group: Group[Member]) -> None:
+        version = self.source.version
         frame = group.snapshot(version, lambda: self._snapshot(group.filter))
-        client.wire.write(frame)
+        member.client.wire.write(frame)
         count(self.name, "snapshot", frame, 1)
         member.have = version
-        return member
 
     def unsubscribe(self, client: Client) -> None:
         """Leaves, if the client was in."""
         member = client.members.pop(self.name, None)
         if member is not None:
+            self._awaiting.discard(member)
             self.groups.leave(member)
             metrics.SUBSCRIPTIONS.labels(self.name).dec()
 
     def publish(self) -> None:
         """Sends the newest version: one frame for those in step, one wider frame for those behind, none to the rest."""
+        if not self.source.ready:
+            return
         version = self.source.version
+        while self._awaiting:
+            member = self._awaiting.pop()
+            group = self.groups.of(member)
+            group.settled = version  # nobody was told anything before
+            self._begin(member, group)
         for group in self.groups.all():
             self._publish(group, version)
 

@@ -71,6 +71,11 @@ LIVE_DROPPED = Counter("citywatch_live_dropped_total", "Latest values not sent b
 NOTICES_DROPPED = Counter(
     "citywatch_notices_dropped_total", "Dead letters that city.deadletters was not told of; the table has them"
 )
+LOST_RECORDS = Counter(
+    "citywatch_lost_records_total",
+    "Records known to be in a log that is gone, and never read; as known when its books were closed",
+    ["sector"],
+)
 NEW_GENERATIONS = Counter(
     "citywatch_new_generations_total", "Logs found to be another log: broker emptied or topic created anew", ["topic"]
 )
@@ -99,6 +104,16 @@ ENGINE_STEP_SECONDS = Histogram(
 )
 ENGINE_RECORDS = Counter("citywatch_engine_records_total", "Readings that the engine evaluated", ["sector"])
 ENGINE_SERIES = Gauge("citywatch_engine_series", "Series with engine state", ["sector"])
+ENGINE_BEHIND_SECONDS = Gauge(
+    "citywatch_engine_behind_seconds",
+    "As center knows it: how long ago everything in the sector's log had been judged by the rules",
+    ["sector"],
+)
+ENGINE_SILENT_SECONDS = Gauge(
+    "citywatch_engine_silent_seconds",
+    "As center knows it: how long the sector's alert worker has said nothing; beyond 12 its alerts are stalled",
+    ["sector"],
+)
 RULES_ACTIVE = Gauge("citywatch_rules_active", "Rules in force", ["sector"])
 JOURNAL_STEPS = Counter("citywatch_journal_steps_total", "Engine steps journalled", ["sector"])
 JOURNAL_SECONDS = Histogram(

@@ -82,7 +82,10 @@ class Alert(BaseModel):
     value: float | None = Field(description="At the last transition")
     limit: float | None
     comparison: str
-    raised_at: DateTime
+    raised_at: DateTime = Field(description="By the readings' own time: up to 5 min ahead where the source's clock is")
+    recorded_at: DateTime | None = Field(
+        None, description="When its raising was committed; null in alerts of older versions"
+    )
     updated_at: DateTime
     cleared_at: DateTime | None
     acknowledged_at: DateTime | None

@@ -32,6 +32,11 @@ class Ready(BaseModel):
     database: bool = Field(description="It answers")
     kafka: bool = Field(description="The broker answers")
     alerts: bool = Field(description="The alert history is followed to its end")
+    state: bool = Field(description="What screens show has been loaded")
+    engine: bool = Field(
+        description="The rules of every sector are evaluated and not behind. Told only, and no condition: a center "
+        "without it still shows everything, this included"
+    )
 
 
 @router.get("/health", summary="Liveness", dependencies=MAY)
@@ -47,14 +52,16 @@ async def health(center: CenterOf) -> Health:
     responses={**answers(Ready, "Ready"), 503: {"model": Ready, "description": "Not ready: see what is false"}},
 )
 async def ready(center: CenterOf) -> Response:
-    """200 when database and broker answer and the alert history is followed."""
+    """200 when database and broker answer, the alert history is followed and everything to be shown was loaded."""
     parts = {
         "database": await _database(center),
         "kafka": center.live.reading and center.door.open,
         "alerts": center.follower.caught_up,
+        "state": center.state.ready and center.latest.ready,
     }
     well = all(parts.values())
-    return JSONResponse({"ready": well, **parts}, 200 if well else 503)
+    engine = center.engine.loaded and not center.engine.late()
+    return JSONResponse({"ready": well, **parts, "engine": engine}, 200 if well else 503)
 
 
 async def _database(center: CenterOf) -> bool:

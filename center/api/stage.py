@@ -67,6 +67,6 @@ async def change(center: CenterOf, who: MaySet, actor: ActorOf, body: NewStage) 
 
 async def _now(center: Center) -> Response:
     steps = await store.steps(center.pool)
-    level, since = (steps[0].level, steps[0].at) if steps else (1, None)
-    told = named_stage(center.catalogue.city, level, since)
+    level, since, by = (steps[0].level, steps[0].at, steps[0].by) if steps else (1, None, None)
+    told = named_stage(center.catalogue.city, level, since, by)
     return json_answer({"level": level, "name": told.name, "since": since, "steps": steps})

@@ -20,6 +20,7 @@ class Nothing:
     """A state that never changes."""
 
     version = 1
+    ready = True
 
     def snapshot(self, wanted: Filter) -> dict[str, object]:
         return {"sectors": []}
@@ -241,14 +242,15 @@ def test_the_heartbeat_waits_for_the_alerts_before_it() -> None:
     slow.subscribe()
     slow.wire.full = True
     one.publish_alert(transition(1))
-    one.beat("2026-11-22T07:00:02Z")
+    one.beat("2026-11-22T07:00:02Z", None)
     assert slow.wire.messages("heartbeat") == []
     slow.resume()
-    one.beat("2026-11-22T07:00:04Z")
+    one.beat("2026-11-22T07:00:04Z", "2026-11-22T07:00:03Z")
     assert slow.wire.messages()[-1] == {
         "type": "heartbeat",
         "server_time": "2026-11-22T07:00:04Z",
         "alerts_through": 1,
+        "engine_through": "2026-11-22T07:00:03Z",
     }
 
 
@@ -286,6 +288,7 @@ def live_values(screen: Screen) -> dict[int, float]:
 
 def test_a_slow_client_gets_conflated_live_values_and_the_others_one_frame() -> None:
     latest = LatestValues()
+    latest.ready = True
     one = Hub(AlertBook(), latest, Nothing())
     latest.place(places("traffic", "traffic", "health"))
     slow, quick = Screen(one), Screen(one)
@@ -303,8 +306,31 @@ def test_a_slow_client_gets_conflated_live_values_and_the_others_one_frame() -> 
     assert live_values(slow) == live_values(quick) == {1: 20.0, 2: 40.0, 3: 7.0}
 
 
+def test_a_state_that_is_not_loaded_is_withheld_and_then_told_whole() -> None:
+    latest = LatestValues()
+    one = Hub(AlertBook(), latest, Nothing())
+    early, gone = Screen(one), Screen(one)
+    for screen in (early, gone):
+        screen.subscribe("live")
+    latest.place(places("traffic"))
+    one.live.publish()
+    one.unsubscribe(gone.client, Unsubscribe("live"))
+    assert early.wire.messages("snapshot") == early.wire.messages("delta") == []
+    latest.offer([(1, 1, 7.0)])
+    latest.ready = True
+    late = Screen(one)
+    late.subscribe("live")
+    one.live.publish()
+    latest.offer([(1, 2, 8.0)])
+    one.live.publish()
+    assert [len(screen.wire.messages("snapshot")) for screen in (early, late, gone)] == [1, 1, 0]
+    assert early.wire.messages("snapshot")[0]["values"] == [[1, 0, 7.0]]
+    assert live_values(early) == live_values(late) == {1: 8.0}
+
+
 def test_live_frames_hold_only_what_the_filter_takes() -> None:
     latest = LatestValues()
+    latest.ready = True
     one = Hub(AlertBook(), latest, Nothing())
     latest.place(places("traffic", "health"))
     screen = Screen(one, Filter(sectors=frozenset({"health"})))
