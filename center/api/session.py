@@ -1,4 +1,4 @@
-"""/api/v1/session: sign in with a local account, see who one is, change the password, sign out here or elsewhere."""
+"""/api/v1/session: sign in with a local account, see who one is, change the password, sign out."""
 
 import math
 import uuid
@@ -80,30 +80,6 @@ class SessionOut(BaseModel):
     timezone: str = Field(description="The city's, as in the tz database", examples=["Asia/Ho_Chi_Minh"])
 
 
-class OwnSessionOut(BaseModel):
-    """One of one's sessions."""
-
-    id: uuid.UUID
-    created_at: DateTime
-    seen_at: DateTime
-    expires_at: DateTime
-    address: str | None
-    agent: str | None
-    current: bool
-
-
-class OwnSessions(BaseModel):
-    """All of one's sessions, the one last seen first."""
-
-    sessions: list[OwnSessionOut]
-
-
-class Ended(BaseModel):
-    """How many sessions were ended."""
-
-    ended: int
-
-
 @router.get("", summary="Who am I", dependencies=OPEN, responses={**answers(SessionOut), **errors(403, 503)})
 async def whoami(center: CenterOf, request: Request) -> Response:
     """Also for nobody: then it says how to sign in."""
@@ -140,7 +116,7 @@ async def sign_in(center: CenterOf, request: Request, caller: CallerOf, body: Si
 @router.delete("", status_code=204, summary="Sign out", dependencies=OWN, responses=errors(409, 503))
 async def sign_out(center: CenterOf, request: Request, caller: CallerOf) -> Response:
     """Ends this session; its WebSockets close at once."""
-    await sessions.end(center.pool, _person(caller), caller.address)
+    await sessions.end(center.pool, person(caller), caller.address)
     center.directory.hint()
     answer = Response(status_code=204)
     center.sign_in.drop(answer, request, "session")
@@ -157,7 +133,7 @@ async def sign_out(center: CenterOf, request: Request, caller: CallerOf) -> Resp
 async def change_password(center: CenterOf, request: Request, caller: CallerOf, body: PasswordBody) -> Response:
     """Every other session of the account ends."""
     need_private(request)
-    who = _person(caller)
+    who = person(caller)
     center.limiter.take(limiting.PASSWORD, "password", who.id)
     assert who.session is not None
     try:
@@ -172,36 +148,6 @@ async def change_password(center: CenterOf, request: Request, caller: CallerOf, 
         if refused.code != "wrong_credentials":
             raise
         raise ApiError(403, "wrong_password", "The old password is wrong.") from refused
-    center.directory.hint()
-    return Response(status_code=204)
-
-
-@router.get("/all", summary="One's sessions", dependencies=OWN, responses={**answers(OwnSessions), **errors(409, 503)})
-async def own_sessions(center: CenterOf, caller: CallerOf) -> Response:
-    """Where one is signed in."""
-    who = _person(caller)
-    found = await sessions.of_account(center.pool, uuid.UUID(who.id), center.sign_in.idle)
-    return json_answer({"sessions": [_session(one, who) for one in found]})
-
-
-@router.delete("/all", summary="Sign out elsewhere", dependencies=OWN, responses={**answers(Ended), **errors(409, 503)})
-async def end_others(center: CenterOf, caller: CallerOf) -> Response:
-    """Ends every other session of the account."""
-    ended = await sessions.end_others(center.pool, _person(caller), caller.address)
-    center.directory.hint()
-    return json_answer({"ended": ended})
-
-
-@router.delete(
-    "/all/{session_id}",
-    status_code=204,
-    summary="Sign out one session",
-    dependencies=OWN,
-    responses=errors(404, 409, 422, 503),
-)
-async def end_one(center: CenterOf, caller: CallerOf, session_id: uuid.UUID) -> Response:
-    """Ends one of one's sessions, as the list names it; its WebSockets close at once."""
-    await sessions.end_one(center.pool, caller.actor, uuid.UUID(_person(caller).id), session_id)
     center.directory.hint()
     return Response(status_code=204)
 
@@ -230,7 +176,8 @@ def _count_attempt(center: Center, address: str | None, name: str) -> None:
         raise
 
 
-def _person(caller: Caller) -> Principal:
+def person(caller: Caller) -> Principal:
+    """Who has a session. Raises ApiError 409."""
     if caller.principal.session is None:
         raise ApiError(409, "no_session", "There is no session: sign-in is off here.")
     return caller.principal
@@ -253,16 +200,4 @@ def _told(center: Center, request: Request, caller: Caller) -> dict[str, Any]:
         "expires_at": None if who.expires_us is None else format_time(who.expires_us),
         "sign_in": center.ways_in(request),
         "timezone": center.catalogue.city.timezone,
-    }
-
-
-def _session(one: sessions.OwnSession, who: Principal) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "created_at": one.created_at,
-        "seen_at": one.seen_at,
-        "expires_at": one.expires_at,
-        "address": one.address,
-        "agent": one.agent,
-        "current": one.id == who.session,
     }
