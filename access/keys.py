@@ -23,6 +23,8 @@ FORM: Final = re.compile(r"cwk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 COLUMNS: Final = """id, name, sectors, grants, created_at, expires_at, revoked_at, last_used_at,
     CASE WHEN previous_until > now() THEN previous_until END AS previous_until"""
 LIST: Final = f"SELECT {COLUMNS} FROM api_key ORDER BY revoked_at NULLS FIRST, name"
+NAMED: Final = """SELECT id, revoked_at IS NULL AS stands FROM api_key WHERE id = $1 OR name = $2
+    ORDER BY id = $1 DESC, revoked_at NULLS FIRST, id"""
 ONE: Final = f"SELECT {COLUMNS} FROM api_key WHERE id = $1 FOR UPDATE"
 CREATE: Final = f"""INSERT INTO api_key (id, name, sectors, grants, hash, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6) RETURNING {COLUMNS}"""
@@ -60,6 +62,27 @@ class Shown(msgspec.Struct, frozen=True):
 async def listed(connection: asyncpg.Pool | Connection) -> list[ApiKey]:
     """Every key, those in force first."""
     return [_key(row) for row in await connection.fetch(LIST)]
+
+
+async def find(pool: asyncpg.Pool, told: str) -> str:
+    """The id of a key that is told by its id, or by its name where one standing key has it.
+
+    Raises KeyRefused: unknown_key, ambiguous_key.
+    """
+    try:
+        rows = await pool.fetch(NAMED, told, tidy(told))
+    except AccessError:  # no key can have that name
+        rows = []
+    if not rows:
+        raise KeyRefused("unknown_key", f"There is no key {told!r}; `citywatch keys list` shows their ids and names.")
+    if rows[0]["id"] == told:
+        return told
+    standing = [row["id"] for row in rows if row["stands"]]
+    if len(standing) > 1:
+        sentence = f"{len(standing)} keys are named {told!r}; say which by its id: {', '.join(standing)}."
+        raise KeyRefused("ambiguous_key", sentence)
+    found: str = standing[0] if standing else rows[0]["id"]
+    return found
 
 
 async def create(

@@ -76,7 +76,7 @@ def _join_demo() -> None:
     from citywatch.supervisor.state import DemoState
 
     if shared := DemoState().shared():
-        os.environ.update(shared)
+        os.environ.update(shared, CITYWATCH_JOINED_DEMO="1")
         print("(for the demo that runs in this folder)", file=sys.stderr)
 
 

@@ -1,9 +1,11 @@
 """What tools share: a pool for one piece of work, refusals as one sentence, and tables that are not cut in a pipe."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import typer
@@ -12,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from access.errors import AccessError
-from city.database import STORE_ERRORS, open_pool
+from city.database import STORE_ERRORS, failure, open_pool, sqlstate
 from city.sectors import Catalogue
 from city.settings import Settings
 from city.zonefile import ZoneError
@@ -20,6 +22,14 @@ from city.zones import ZoneMap
 
 Result = TypeVar("Result")
 WIDTH = 200
+DSN: Final = "CITYWATCH_DATABASE_DSN"
+BOOTSTRAP: Final = "CITYWATCH_KAFKA_BOOTSTRAP"
+JOINED: Final = "CITYWATCH_JOINED_DEMO"
+"""Set where a command means the demo that runs in its folder."""
+NO_SCHEMA: Final = ("42P01", "42703", "42883")
+"""No such table, column, function."""
+REFUSES: Final = ("28", "3D")
+"""No such user, password or database."""
 
 
 def in_store(name: str, work: Callable[[asyncpg.Pool], Awaitable[Result]]) -> Result:
@@ -34,7 +44,56 @@ def in_store(name: str, work: Callable[[asyncpg.Pool], Awaitable[Result]]) -> Re
     except AccessError as refused:
         raise failed(refused.sentence) from None
     except STORE_ERRORS as error:
-        raise failed(f"the database can't be reached: {error}", 2) from None
+        raise failed(no_database(error), 2) from None
+
+
+def no_database(error: BaseException, dsn: str | None = None) -> str:
+    """One sentence for what the store raised: what is wrong with which database, and what to type."""
+    where = _where(dsn or Settings().database_dsn)
+    state = sqlstate(error) or ""
+    if state in NO_SCHEMA:
+        return f"the database {where} is not CityWatch's, or an older one's ({error}): type `citywatch migrate`"
+    if state[:2] in REFUSES:
+        return f"the database {where} refuses ({error}): correct {DSN}"
+    if state and failure(error) == "fault":
+        return f"the database {where} failed: {error}"
+    return f"the database {where} does not answer ({_reason(error)}): {_what_to_do(DSN, dsn is not None)}"
+
+
+def no_broker(error: BaseException) -> str:
+    """The same for the broker."""
+    where = Settings().kafka_bootstrap
+    return f"the broker at {where} does not answer ({_reason(error)}): {_what_to_do(BOOTSTRAP, False)}"
+
+
+def _what_to_do(setting: str, chosen: bool) -> str:
+    if JOINED in os.environ:
+        return "the demo starts what ended again within seconds; its logs are in .citywatch/logs"
+    if chosen or setting.removeprefix("CITYWATCH_").lower() in Settings().model_fields_set:
+        return f"start it, or correct {setting}"
+    return f"start it with `make demo`, or set {setting}"
+
+
+def _where(dsn: str) -> str:
+    """`at host:port`, without user and password; nothing where that can't be told."""
+    try:
+        parts = urlsplit(dsn)
+        host = parts.hostname or parse_qs(parts.query).get("host", [""])[0]
+        port = parts.port or parse_qs(parts.query).get("port", ["5432"])[0]
+    except ValueError:
+        return f"of {DSN}"
+    return f"at {host}:{port}" if host else f"of {DSN}"
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case ConnectionRefusedError() | FileNotFoundError():
+            return "nothing listens there"
+        case TimeoutError():
+            return "it took too long"
+        case OSError(strerror=str(words)) if words:
+            return words
+    return str(error) or type(error).__name__
 
 
 def failed(sentence: str, code: int = 1) -> typer.Exit:

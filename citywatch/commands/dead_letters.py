@@ -16,7 +16,7 @@ from city.events import REASONS
 from city.kafka import KafkaError, Producer, topic_for
 from city.settings import Settings
 from citywatch.local import actor, permission
-from citywatch.store import printable
+from citywatch.store import no_broker, no_database, printable
 from ingest import dead_letters
 from ingest.dead_letters import CantReplayError, Letter, Wanted
 
@@ -161,16 +161,16 @@ def _run(work: Callable[[asyncpg.Pool], Awaitable[None]]) -> None:
     try:
         asyncio.run(with_pool())
     except (KafkaError, TimeoutError) as error:
-        typer.echo(f"the broker can't be reached: {error or Settings().kafka_bootstrap}", err=True)
+        typer.echo(no_broker(error), err=True)
         raise typer.Exit(2) from error
     except STORE_ERRORS as error:
-        typer.echo(f"the database can't be reached: {error}", err=True)
+        typer.echo(no_database(error), err=True)
         raise typer.Exit(2) from error
 
 
 def _origin(letter: Letter) -> str:
-    if letter.topic is None:
-        return letter.source
+    if letter.partition is None:  # it came by HTTP, where a topic is only what its type says
+        return "HTTP" if letter.topic is None else f"HTTP, for {letter.topic}"
     return f"{letter.topic}/{letter.partition} @{letter.first_offset}"
 
 

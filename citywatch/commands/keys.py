@@ -18,7 +18,9 @@ app = typer.Typer(
     "  citywatch keys rotate 1f0c93a2b4d5 --overlap-hours 24",
 )  # fmt: skip
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="As `citywatch keys list` shows it.")]
+Key = Annotated[
+    str, typer.Argument(metavar="ID|NAME", help="As `citywatch keys list` shows it; a name where one key has it.")
+]
 
 
 @app.command()
@@ -81,7 +83,7 @@ def list_() -> None:
 @app.command()
 @permission("keys.manage")
 def rotate(
-    key_id: Id,
+    key: Key,
     overlap_hours: Annotated[
         float, typer.Option(min=0, max=24 * 90, help="So long the secret until now still holds.")
     ] = 24,
@@ -92,7 +94,7 @@ def rotate(
     """
 
     async def work(pool: asyncpg.Pool) -> keys.Shown:
-        return await keys.rotate(pool, actor(), key_id, timedelta(hours=overlap_hours))
+        return await keys.rotate(pool, actor(), await keys.find(pool, key), timedelta(hours=overlap_hours))
 
     shown = in_store("keys", work)
     typer.echo(f"key, shown once: {shown.text}")
@@ -101,13 +103,14 @@ def rotate(
 
 @app.command()
 @permission("keys.manage")
-def revoke(key_id: Id) -> None:
+def revoke(key: Key) -> None:
     """End a key within a second.
 
-    Example: citywatch keys revoke 1f0c93a2b4d5
+    Examples: citywatch keys revoke 1f0c93a2b4d5; citywatch keys revoke 'pump stations'
     """
 
-    async def work(pool: asyncpg.Pool) -> str:
-        return (await keys.revoke(pool, actor(), key_id)).name
+    async def work(pool: asyncpg.Pool) -> keys.ApiKey:
+        return await keys.revoke(pool, actor(), await keys.find(pool, key))
 
-    typer.echo(f"the key of {in_store('keys', work)} is revoked")
+    revoked = in_store("keys", work)
+    typer.echo(f"the key of {revoked.name} ({revoked.id}) is revoked")

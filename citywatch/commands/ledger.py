@@ -15,6 +15,7 @@ from city.kafka import BrokerUnavailable, open_log_reader, topic_for
 from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.local import actor, permission, principal
+from citywatch.store import no_broker, no_database
 from ingest import ledger as books_of
 
 BROKER_S = 10.0
@@ -41,10 +42,10 @@ def ledger(
     try:
         differs = asyncio.run(_run(console, verify=verify, wait_s=wait, accept=accept_expired))
     except (BrokerUnavailable, TimeoutError) as error:
-        typer.echo(f"the broker can't be reached: {error or Settings().kafka_bootstrap}", err=True)
+        typer.echo(no_broker(error), err=True)
         raise typer.Exit(2) from error
     except STORE_ERRORS as error:
-        typer.echo(f"the database can't be reached: {error}", err=True)
+        typer.echo(no_database(error), err=True)
         raise typer.Exit(2) from error
     if differs:
         raise typer.Exit(1)

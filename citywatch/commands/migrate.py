@@ -11,6 +11,7 @@ from city.migrations import migrate as apply_migrations
 from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.local import permission
+from citywatch.store import no_database
 
 
 @permission("service.run")
@@ -27,7 +28,7 @@ def migrate(
         typer.echo(f"{error.code}: {error}", err=True)
         raise typer.Exit(1) from error
     except STORE_ERRORS as error:
-        typer.echo(f"the database can't be reached: {error}", err=True)
+        typer.echo(no_database(error, dsn), err=True)
         raise typer.Exit(1) from error
     for name in applied:
         typer.echo(f"applied {name}")

@@ -19,6 +19,7 @@ from city.zonefile import ZoneError
 from city.zones import ZoneMap
 from citywatch.commands import rules_backtest
 from citywatch.local import actor, permission
+from citywatch.store import no_database
 
 app = typer.Typer(
     add_completion=False,
@@ -209,5 +210,5 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(work)
     except STORE_ERRORS as error:
-        typer.echo(f"the database can't be reached: {error}", err=True)
+        typer.echo(no_database(error), err=True)
         raise typer.Exit(1) from None

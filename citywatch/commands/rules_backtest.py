@@ -27,6 +27,7 @@ from city.zonefile import ZoneError
 from city.zones import ZoneMap
 from citywatch.commands.recorded import Recorded, judge_recorded, read_recorded
 from citywatch.local import permission
+from citywatch.store import no_database
 
 FIGURES: Final = (
     ("raised", "raised", "{:,}"),
@@ -84,7 +85,7 @@ def command(
         elif asked is not None:
             proposed, present, held = asyncio.run(_over_database(settings, catalogue, rules, others, asked, screen))
     except STORE_ERRORS as error:
-        raise _failed(f"the database can't be reached: {error}") from None
+        raise _failed(no_database(error)) from None
     for name, outcome in proposed.items():
         before, beside = present.get(name), f"in {against.name}" if against is not None else "in force"
         if before is not None and against is None:

@@ -135,7 +135,7 @@ def test_a_key_from_creation_to_revocation(store: str) -> None:
     assert found[2] in listed
     assert "never" in listed
     assert "keys.read" in good("audit", "list")  # looking is an act
-    assert "of pumps is revoked" in good("keys", "revoke", found[2])
+    assert f"of pumps ({found[2]}) is revoked" in good("keys", "revoke", found[2])
     assert "was revoked" in bad("keys", "revoke", found[2])
     assert "There is no key" in bad("keys", "rotate", "0123456789ab")
 
@@ -162,6 +162,29 @@ async def trail(dsn: str) -> list[asyncpg.Record]:
         return await connection.fetch("SELECT * FROM audit ORDER BY seq")
     finally:
         await connection.close()
+
+
+def test_a_key_is_told_by_its_name_where_one_has_it(store: str) -> None:
+    def made(name: str) -> str:
+        found = re.search(r"cwk_([0-9a-f]{12})_", good("keys", "create", name, "--all-sectors", "--read"))
+        assert found is not None
+        return found[1]
+
+    first, other = made("pump  stations"), made("bi")
+    assert f"cwk_{first}_" in good("keys", "rotate", " pump stations")
+    assert f"of pump stations ({first}) is revoked" in good("keys", "revoke", "pump stations")
+    assert f"Key {first} was revoked" in bad("keys", "revoke", "pump stations")
+    second = made("pump stations")
+    assert f"({second}) is revoked" in good("keys", "revoke", "pump stations"), "a revoked key of its name is past"
+    both = sorted((made("pump stations"), made("pump stations")))
+    said = bad("keys", "revoke", "pump stations")
+    assert said == f"2 keys are named 'pump stations'; say which by its id: {both[0]}, {both[1]}.\n"
+    third = made(both[0])  # a name that is another key's id
+    assert f"({both[0]}) is revoked" in good("keys", "revoke", both[0])
+    assert f"({third}) is revoked" in good("keys", "revoke", third)
+    assert "There is no key 'pumps'" in bad("keys", "revoke", "pumps")
+    assert "There is no key" in bad("keys", "revoke", "\x00")
+    assert f"({other}) is revoked" in good("keys", "revoke", "bi")
 
 
 def test_an_imported_map_is_in_the_trail(store: str, town: Path) -> None:
@@ -242,5 +265,5 @@ def test_an_absent_database_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("CITYWATCH_DATABASE_DSN", "postgresql://nobody@127.0.0.1:1/none")
     for command in (("accounts", "list"), ("keys", "list"), ("devices", "list"), ("audit", "verify")):
         said = bad(*command, code=2)
-        assert said.startswith("the database can't be reached")
+        assert said.startswith("the database at 127.0.0.1:1 does not answer (")
         assert said.count("\n") == 1

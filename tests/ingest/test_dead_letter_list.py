@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from io import StringIO
 
+import msgspec
 from rich.console import Console
 
 from citywatch.commands.dead_letters import print_letters
@@ -54,3 +55,14 @@ def test_in_a_pipe_each_is_two_lines() -> None:
     assert lines[1] == "101  2026-11-22 12:00:00  implausible · city.environment.events/12 @1234567"
     assert lines[3].startswith("  7  2026-11-22")
     assert lines[2] == lines[4] == "     " + DETAIL.replace("\x1b", "\\x1b")
+
+
+def test_what_came_by_http_has_no_place_in_a_log() -> None:
+    out = StringIO()
+    by_http = msgspec.structs.replace(letter(7), source="http", partition=None, first_offset=None, next_offset=None)
+    nameless = msgspec.structs.replace(by_http, topic=None)
+    print_letters([by_http, nameless], Console(file=out, width=60))
+    lines = out.getvalue().splitlines()
+    assert lines[1].endswith("implausible · HTTP, for city.environment.events")
+    assert lines[3].endswith("implausible · HTTP")
+    assert "None" not in out.getvalue()

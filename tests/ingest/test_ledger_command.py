@@ -45,5 +45,5 @@ async def test_an_absent_database_is_one_sentence(city: City, environment: pytes
     environment.setenv("CITYWATCH_DATABASE_DSN", "postgresql://nobody@127.0.0.1:1/none")
     code, output = await asyncio.to_thread(ledger)
     assert code == 2
-    assert output.startswith("the database can't be reached")
+    assert output.startswith("the database at 127.0.0.1:1 does not answer (")
     assert output.count("\n") == 1
