@@ -91,6 +91,21 @@ class Chain:
             at = self.after(at, header)
         return reach
 
+    def before_hole(self, position: int) -> int:
+        """How many bytes lie before the first offset, from `position` on, that no batch covers though one after it."""
+        at, covered = 0, position
+        while (header := self.header(at)) is not None and not self.is_broken(header):
+            if header.base_offset > covered:
+                return at
+            covered = max(covered, header.next_offset)
+            at = self.after(at, header)
+        return len(self._data)
+
+    def first_offset(self) -> int:
+        """Where the first complete batch begins; 0 when there is none."""
+        header = self.header(0)
+        return 0 if header is None else header.base_offset
+
     def producer_timed(self) -> int:
         """How many batches of records have the times of their producers (CreateTime)."""
         at = found = 0

@@ -112,6 +112,10 @@ class GroupConsumer:
         """How far each assigned partition is read, and where it ended at its last fetch."""
         return {tp: state.progress for tp, state in self._intake.partitions.items()}
 
+    def known_ends(self) -> dict[TopicPartition, int]:
+        """How far the log of each assigned partition was seen to go while it was read, whatever stands there now."""
+        return {tp: state.known_end for tp, state in self._intake.partitions.items()}
+
     def seek(self, tp: TopicPartition, offset: int) -> None:
         """Read on at `offset`; what was fetched of the partition is dropped. A partition not assigned is ignored."""
         state = self._intake.partitions.get(tp)

@@ -11,6 +11,7 @@ from aiokafka import errors as remote
 from city import metrics
 from city.events import FUTURE_TOLERANCE_US
 from city.kafka.byid import INCONSISTENT_TOPIC_ID, UNKNOWN_TOPIC_ID
+from city.kafka.chain import Chain
 from city.kafka.client import Client, backoff
 from city.kafka.errors import BrokerUnavailable, OffsetGone
 from city.kafka.inflate import Inflater
@@ -23,6 +24,9 @@ from city.settings import Settings
 
 PARTITION_BYTES_MOST: Final = 64 * 1024 * 1024
 _SAY_AGAIN_S: Final = 60.0
+HOLE_S: Final = 2.0
+"""How long a hole of the embedded broker's log may still be filled: it numbers batches first and files them after."""
+_HOLE_PAUSE_S: Final = 0.01
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +83,10 @@ class Intake:
         if part.end < reach or state.was_away:
             self.doubt([state])
             return False
+        state.known_end = max(state.known_end, part.end)
         if not part.data:
+            return False
+        if not self._broker_times and not (part := self._without_hole(state, part, reach)).data:
             return False
         self._bytes.inc(len(part.data))
         chunk = self._unpacker(state, part, reach)
@@ -93,6 +100,26 @@ class Intake:
         state.fetch_bytes = PARTITION_BYTES
         state.put(chunk, len(part.data))
         return True
+
+    def _without_hole(self, state: PartitionState, part: FetchedPart, reach: int) -> FetchedPart:
+        """What stands before the first hole; nothing while one is next.
+
+        The embedded broker hands out a later batch while an earlier one is still on its way into its store: whoever
+        stepped over the hole would never read that. On Apache Kafka a hole is one for good.
+        """
+        chain = Chain(part.data, part.end)
+        size = chain.before_hole(reach)
+        if size > 0:
+            return part._replace(data=part.data[:size])
+        offset, since = state.hole
+        now = time.monotonic()
+        if offset != reach:
+            state.hole = (reach, now)
+        elif now - since >= HOLE_S:
+            log.warning("a hole in the log", topic=state.tp.topic, partition=state.tp.partition, offset=reach)
+            return part._replace(data=part.data[: chain.before_hole(chain.first_offset())])
+        state.rest(_HOLE_PAUSE_S)
+        return part._replace(data=b"")
 
     def _unpacker(self, state: PartitionState, part: FetchedPart, reach: int) -> Unpacker:
         """Records of sectors are bounded, and never later than our clock allows: producers may write any time.

@@ -106,6 +106,35 @@ class LogReader:
         _check(tp, error)
         return int(offset)
 
+    async def oldest_write(self, tp: TopicPartition) -> int | None:
+        """When the broker took what it has longest of this partition, ms since the epoch by its clock.
+
+        None when it has nothing, and on Apache Kafka, which doesn't tell.
+        """
+        request = OffsetRequest(-1, READ_COMMITTED, [(tp.topic, [(tp.partition, _EARLIEST)])])
+        answer = await self._of_leader(tp, request)
+        (_, ((_, error, written, *_),)) = answer.topics[0]
+        _check(tp, error)
+        return int(written) if written > 0 else None
+
+    async def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
+        """Last stable offsets of all partitions of these topics; a partition about which nobody tells is left out.
+
+        Asks in one request for each broker, so that it may be asked often.
+        """
+        wanted: dict[int, dict[str, list[tuple[int, int, int]]]] = {}
+        for topic in sorted(topics):
+            for tp in await self.partitions(topic):
+                leader = self._client.cluster.leader_for_partition(tp)
+                if leader not in (None, -1):
+                    wanted.setdefault(leader, {}).setdefault(topic, []).append((tp.partition, 0, 1))
+        found: dict[TopicPartition, int] = {}
+        for leader, parts in wanted.items():
+            request = FetchRequest(1, 0, 1, READ_COMMITTED, list(parts.items()))
+            answer = await self._client.ask(leader, request)
+            found |= {tp: part.end for tp, part in fetched_parts(answer, {}) if part.error == 0}
+        return found
+
     async def end_offset(self, tp: TopicPartition) -> int:
         """Last stable offset, from a fetch: what a list of offsets says is wrong on the embedded broker."""
         try:

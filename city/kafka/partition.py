@@ -32,11 +32,14 @@ class PartitionState:
         self.paused = False
         self.was_away = False
         self.end = -1
+        self.known_end = 0
         self.as_of = 0.0
         self.failures = 0
         self.fetch_bytes = PARTITION_BYTES
         self.spent = 0
         self.said = 0.0
+        self.hole = (-1, 0.0)
+        """Offset at which a hole stands, and since which monotonic second."""
         self.move(position)
 
     def move(self, position: int) -> None:
@@ -91,4 +94,4 @@ class PartitionState:
         read = len(records) + sum(part.next_offset - part.first_offset for part in refused)
         no_record = self.position - first - read
         topic, partition = self.tp
-        return Batch(topic, partition, first, self.position, records, refused, no_record, self.end, last_hash)
+        return Batch(topic, partition, first, self.position, records, refused, no_record, self.known_end, last_hash)

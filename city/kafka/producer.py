@@ -11,6 +11,8 @@ from aiokafka import errors as remote
 
 from city.kafka.client import Client, backoff
 from city.kafka.errors import KafkaError, PublishRefused, PublishUnknown
+from city.kafka.handshake import Handshake
+from city.kafka.records import TopicPartition
 from city.settings import Settings
 
 _REQUEST_TIMEOUT_MS: Final = 10_000
@@ -37,7 +39,8 @@ class Sent(NamedTuple):
 class Producer:
     """Sends records in batches; at most one batch a partition is buffered, and `send` waits when it is full.
 
-    Repeats are possible after errors (identities make them duplicates, which ingest counts once).
+    Repeats are possible after errors (identities make them duplicates, which ingest counts once). Nothing is sent over
+    a new connection before its broker has told which topics it has.
     """
 
     def __init__(
@@ -56,6 +59,8 @@ class Producer:
             "enable_idempotence": False,  # an idempotent one would try for ever: nobody would learn that it is unknown
         }
         self._producer: AIOKafkaProducer | None = None
+        self._handshake: Handshake | None = None
+        self._ends: dict[tuple[str, TopicPartition], int] = {}
 
     async def __aenter__(self) -> Self:
         """Connect, however long that takes, with bounded backoff."""
@@ -69,6 +74,7 @@ class Producer:
                 **self._options,
             )
             setattr(producer.client, "_metadata_update", MethodType(Client._metadata_update, producer.client))  # noqa: B010
+            self._handshake = Handshake(producer.client)
             try:
                 await producer.start()
             except (remote.KafkaError, OSError) as error:
@@ -124,7 +130,7 @@ class Producer:
             raise PublishRefused(f"{topic}: no such record can be sent: {error}") from error
         except remote.KafkaError as error:
             raise _translated(topic, error) from error
-        acknowledged.add_done_callback(lambda done: _pass_on(topic, done, sent))
+        acknowledged.add_done_callback(lambda done: self._pass_on(topic, done, sent))
         return sent
 
     async def publish(
@@ -147,19 +153,27 @@ class Producer:
         if self._producer is not None:
             await self._producer.flush()
 
+    def take_ends(self) -> dict[tuple[str, TopicPartition], int]:
+        """How far logs go at least, by cluster and partition: ends of what was acknowledged since the last call."""
+        ends, self._ends = self._ends, {}
+        return ends
 
-def _pass_on(topic: str, done: "asyncio.Future[Any]", sent: asyncio.Future[Sent]) -> None:
-    error = None if done.cancelled() else done.exception()
-    if sent.done():
-        return
-    if done.cancelled():
-        sent.cancel()
-    elif error is not None:
-        sent.set_exception(_translated(topic, error))
-        sent.exception()  # a caller who doesn't look is not warned about: counting is up to him
-    else:
-        stored = done.result()
-        sent.set_result(Sent(stored.topic, stored.partition, stored.offset))
+    def _pass_on(self, topic: str, done: "asyncio.Future[Any]", sent: asyncio.Future[Sent]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None and not done.cancelled():
+            stored = done.result()
+            if self._handshake is not None:
+                log_of = self._handshake.cluster, TopicPartition(stored.topic, stored.partition)
+                self._ends[log_of] = max(stored.offset + 1, self._ends.get(log_of, 0))
+            if not sent.done():
+                sent.set_result(Sent(stored.topic, stored.partition, stored.offset))
+        elif sent.done():
+            return
+        elif error is not None:
+            sent.set_exception(_translated(topic, error))
+            sent.exception()  # a caller who doesn't look is not warned about: counting is up to him
+        else:
+            sent.cancel()
 
 
 def _translated(topic: str, error: BaseException) -> KafkaError:
