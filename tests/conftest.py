@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from city.settings import Settings
@@ -20,6 +21,8 @@ from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
 BROKER = os.environ.get("CITYWATCH_TEST_BROKER", "embedded")
 TIMESCALE_DSN = os.environ.get("CITYWATCH_TEST_TIMESCALE_DSN", "")
 STORE = "timescale" if TIMESCALE_DSN else "plain"
+hypothesis.settings.register_profile("citywatch", deadline=None)  # a busy machine is no fault of an example
+hypothesis.settings.load_profile("citywatch")
 
 
 LONG = (

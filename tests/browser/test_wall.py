@@ -123,8 +123,8 @@ def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, la
     with FixtureCenter(scenes.ALL[scene]()) as center, screen(center.address) as wall:
         page = wall.open(f"/wall?lang={language}")
         expect(page.locator(".map")).to_contain_text("83", timeout=MAP_READY)
+        page.wait_for_function(f"({TEXTS})().length > 30")
         texts = page.evaluate(TEXTS)
-        assert len(texts) > 30
         assert [t for t in texts if t["size"] < 27.99] == []
         assert [t for t in texts if not t["inside"]] == []
         assert [t for t in texts if t["cut"]] == []

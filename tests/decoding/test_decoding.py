@@ -265,13 +265,13 @@ def never_raises(value: bytes, headers: tuple[tuple[str, bytes], ...], sector: s
         assert found.time <= NOW + 300_000_000
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.binary(max_size=300), HEADERS, st.sampled_from(["traffic", None]))
 def test_any_bytes(value: bytes, headers: list[tuple[str, bytes]], sector: str | None) -> None:
     never_raises(value, tuple(headers), sector)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.lists(st.tuples(st.sampled_from(MEMBERS), JSON), max_size=3), st.booleans())
 def test_any_event_with_members_changed(changes: list[tuple[str, Any]], as_report: bool) -> None:
     event = report() if as_report else ordinary()
@@ -283,7 +283,7 @@ def test_any_event_with_members_changed(changes: list[tuple[str, Any]], as_repor
     never_raises(json.dumps(event).encode(), (), "traffic")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 400), st.binary(max_size=6), st.integers(0, 4))
 def test_any_event_with_bytes_changed(at: int, inserted: bytes, removed: int) -> None:
     raw = json.dumps(ordinary()).encode()
@@ -300,7 +300,7 @@ class Strict(Decoder):
 STRICT = Strict(CATALOGUE, ZONES)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.lists(
         st.tuples(st.sampled_from(MEMBERS), JSON | st.sampled_from([NOW_TEXT, "VVK-1", "1.0", ZONE, PLACE])), max_size=2
