@@ -41,14 +41,14 @@ class Follower:
     """Owns a connection; `caught_up` says whether the hub stood where the history stood at the last poll."""
 
     def __init__(
-        self, dsn: str, pool: asyncpg.Pool, hub: Hub, clock: Clock, hints: Mapping[str, Callable[[], None]]
+        self, dsn: str, pool: asyncpg.Pool, hub: Hub, clock: Clock, hints: Mapping[str, Callable[[str], None]]
     ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._hub = hub
         self._clock = clock
         self._hint = asyncio.Event()
-        self._hints = {CHANNEL: self._hint.set, **hints}
+        self._hints = {CHANNEL: lambda _: self._hint.set(), **hints}
         self._polled = float("-inf")
         self._hole_since: float | None = None
         self.loaded = asyncio.Event()
@@ -72,7 +72,7 @@ class Follower:
                 try:
                     for channel, hint in self._hints.items():
                         await connection.add_listener(channel, self._hinted)
-                        hint()
+                        hint("")  # something may have been missed
                     await self._load_if_needed(connection)
                     failures = 0
                     await self._follow(connection)
@@ -145,5 +145,5 @@ class Follower:
         elif now - self._hole_since > HOLE_S:
             await self._reload(f"the history has a hole before {found}")
 
-    def _hinted(self, _connection: object, _pid: int, channel: str, _payload: object) -> None:
-        self._hints[channel]()
+    def _hinted(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        self._hints[channel](str(payload))

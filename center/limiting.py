@@ -5,10 +5,12 @@ import math
 import time
 from typing import Final
 
+import msgspec
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from access.accounts import Unlocked
 from center.errors import ApiError
 
 SIGN_IN_ADDRESS: Final = parse("20/minute")
@@ -21,6 +23,9 @@ CONFIRM: Final = parse("20/minute")
 CLAIM: Final = parse("60/minute")
 PROVIDER: Final = parse("30/minute")
 VERIFY: Final = parse("6/minute")
+
+SIGN_IN_FROM: Final = "sign-in from"
+SIGN_IN_AS: Final = "sign-in as"
 
 MOST: Final = 20_000
 """Counters kept; a flood from more places than that is refused as a whole until its minute is over."""
@@ -40,6 +45,22 @@ class Limiter:
         if not self._windows.hit(limit, what, who):
             reset = self._windows.get_window_stats(limit, what, who).reset_time
             raise _too_many(reset - time.time())
+
+    def take_sign_in(self, address: str | None, folded_name: str) -> None:
+        """Counts one attempt to sign in, in each of its ways. Raises ApiError 429 above a limit."""
+        self.take(SIGN_IN_ADDRESS, SIGN_IN_FROM, bucket(address))
+        self.take(SIGN_IN_NAME, SIGN_IN_AS, folded_name)
+        self.take(SIGN_IN_ALL, "sign-in")
+
+    def unlocked(self, said: str) -> None:
+        """Somebody's account was unlocked (access.accounts says it): what their tries have used up is free again."""
+        try:
+            unlocked = msgspec.json.decode(said, type=Unlocked)
+        except msgspec.MsgspecError:
+            return
+        self._windows.clear(SIGN_IN_NAME, SIGN_IN_AS, unlocked.folded_name)
+        for address in unlocked.addresses:
+            self._windows.clear(SIGN_IN_ADDRESS, SIGN_IN_FROM, bucket(address))
 
 
 def bucket(address: str | None) -> str:

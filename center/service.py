@@ -7,7 +7,7 @@ from typing import Self
 import asyncpg
 from starlette.requests import HTTPConnection
 
-from access import directory, oidc
+from access import accounts, directory, oidc
 from access.directory import Directory
 from access.policy import Role
 from access.provider import Client
@@ -56,7 +56,8 @@ class Center:
         self.hub = Hub(self.book, self.latest, self.state)
         self.screens = Screens()
         self.engine = EngineWatch(catalogue.sectors, clock)
-        self.follower = Follower(settings.database_dsn, pool, self.hub, clock, {directory.CHANNEL: self.directory.hint})
+        hints = {directory.CHANNEL: lambda _: self.directory.hint(), accounts.UNLOCKED: self.limiter.unlocked}
+        self.follower = Follower(settings.database_dsn, pool, self.hub, clock, hints)
         self.live = LiveTail(settings, pool, self.latest, clock)
         self.panels = Panels(
             self.hub,

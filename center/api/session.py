@@ -18,7 +18,6 @@ from access.policy import Principal
 from center import limiting
 from center.api.common import CenterOf, DateTime, Strict, answers, json_answer
 from center.errors import ApiError, errors
-from center.limiting import bucket
 from center.permit import CallerOf, Permit, resources
 from center.service import Center
 from center.sign_in import Caller, need_private
@@ -168,9 +167,7 @@ async def begin(center: Center, request: Request, account: Account, address: str
 
 def _count_attempt(center: Center, address: str | None, name: str) -> None:
     try:
-        center.limiter.take(limiting.SIGN_IN_ADDRESS, "sign-in from", bucket(address))
-        center.limiter.take(limiting.SIGN_IN_NAME, "sign-in as", folded(name))
-        center.limiter.take(limiting.SIGN_IN_ALL, "sign-in")
+        center.limiter.take_sign_in(address, folded(name))
     except ApiError:
         metrics.SIGN_INS.labels("local", "too_many").inc()
         raise

@@ -138,16 +138,16 @@ def password(name: Name) -> None:
 @app.command()
 @permission("accounts.manage")
 def unlock(name: Name) -> None:
-    """Forget somebody's wrong passwords.
+    """Forget somebody's wrong passwords, and that they came too often from where they sit.
 
     Example: citywatch accounts unlock Lan
     """
 
-    async def work(pool: asyncpg.Pool) -> None:
-        await accounts.unlock(pool, actor(), await accounts.find(pool, name))
+    async def work(pool: asyncpg.Pool) -> list[str]:
+        return await accounts.unlock(pool, actor(), await accounts.find(pool, name))
 
-    in_store("accounts", work)
-    typer.echo(f"{name} may try again")
+    addresses = in_store("accounts", work)
+    typer.echo(f"{name} may try again" + (f", from {', '.join(addresses)} too" if addresses else ""))
 
 
 @app.command()

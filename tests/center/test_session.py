@@ -172,6 +172,22 @@ async def test_brute_force_ends_at_a_lock_that_only_admins_see(guarded: Running,
         assert (await sign_in(http, account.name)).status_code == 200
 
 
+async def test_an_unlocked_person_may_come_at_once_from_where_the_wrong_tries_came(
+    guarded: Running, people: People
+) -> None:
+    account = await people.account("operator")
+    async with client(guarded.url) as http:
+        tries = [await sign_in(http, account.name, f"falsch falsch {n}") for n in range(22)]
+        assert tries[-1].status_code == 429
+        (address,) = await accounts.unlock(people.pool, LOCAL, uuid.UUID(account.id))  # as the command line does
+        assert address == "127.0.0.1"
+        async with asyncio.timeout(5):
+            while (answer := await sign_in(http, account.name)).status_code == 429:
+                await asyncio.sleep(0.05)
+    assert answer.status_code == 200
+    assert await accounts.unlock(people.pool, LOCAL, uuid.UUID((await people.account()).id)) == []
+
+
 async def test_a_locked_name_and_one_that_nobody_has_are_counted_alike(topics: Settings, people: People) -> None:
     account = await people.account("operator")
     trusting = {"sign_in": "required", "trusted_proxies": "127.0.0.0/8, ::1"}
