@@ -1,5 +1,8 @@
 """What a step of the engine takes: decoded records, and the tick of the worker that read them."""
 
+import heapq
+from collections.abc import Sequence
+
 import msgspec
 
 from city.events import Reading, Refusal, Report
@@ -19,3 +22,13 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
     time: int
     at_end: bool = False
+
+
+def in_order(parts: Sequence[Sequence[Arrival]]) -> list[Arrival]:
+    """The records of one step, given by partition: the oldest first, each partition's in order of offset."""
+    some = [part for part in parts if part]
+    return list(some[0]) if len(some) == 1 else list(heapq.merge(*some, key=_record_time))
+
+
+def _record_time(arrival: Arrival) -> int:
+    return arrival.record_time

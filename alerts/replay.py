@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
+from alerts.arrivals import in_order
 from alerts.engine import Arrival, Engine, Tick
 from alerts.journal import Entry, Position, Step
 from alerts.rules import Rule
@@ -80,11 +81,12 @@ class Replay:
             self._engine.apply(self._rules[step.revision], step.time)
         elif step.kind == "resume":
             self._engine.resume(step.time)
-        arrivals: list[Arrival] = []
+        parts: list[list[Arrival]] = []
         for part in step.ranges:
             held = self._held.setdefault(part.partition, deque())
+            parts.append([])
             while held and held[0].offset < part.next:
-                arrivals.append(held.popleft())
+                parts[-1].append(held.popleft())
             self._taken[part.partition] = part.next
         if step.kind == "records":
-            self._engine.step(arrivals, Tick(step.time, step.at_end))
+            self._engine.step(in_order(parts), Tick(step.time, step.at_end))

@@ -1,12 +1,14 @@
 """One sector under one owner: batches in, engine steps, transitions and journal out, snapshots on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import structlog
 
 from alerts import recovery, rulebook
+from alerts.abreast import Abreast
 from alerts.adoption import adopt, open_alerts
+from alerts.arrivals import in_order
 from alerts.body import change
 from alerts.engine import ENGINE_VERSION, Arrival, Tick
 from alerts.journal import Entry, Place, Position, Range, Step
@@ -23,6 +25,9 @@ from city.kafka import Batch
 UNWRITTEN_S: Final = 1.0
 UNWRITTEN_STEPS: Final = 200
 """Steps without transitions wait this long, or this many, before they are journalled together."""
+
+MOST_A_STEP: Final = 1_000
+"""Records: few enough that they keep nothing else waiting for 20 ms, were every one of a new asset."""
 
 CLOCK_SET_US: Final = 2_000_000
 """A wall clock this far from where it should be was set."""
@@ -50,6 +55,7 @@ class SectorRunner:
         self._cluster = recovered.place.cluster
         self._revision = recovered.place.revision
         self._positions = dict(recovered.place.positions)
+        self._abreast = Abreast()
         self._unwritten: list[Step] = []
         self._unwritten_since = 0.0
         self._snapshots = Snapshots(recovered.journal.pool, clock.monotonic())
@@ -65,11 +71,22 @@ class SectorRunner:
         """The offset that must come next."""
         if self._replay is not None:
             return self._replay.expects(partition)
+        read = self._abreast.position(partition)
+        return read if read is not None else self.judged(partition)
+
+    def judged(self, partition: int) -> int | None:
+        """The offset up to which the engine has taken the partition; None if it knows nothing of it."""
         held = self._positions.get(partition)
         return held.next if held is not None else None
 
-    async def take(self, batches: Sequence[Batch], at_end: bool) -> None:
-        """One step of these batches, at most one a partition; returns when its transitions are committed.
+    @property
+    def ahead(self) -> set[int]:
+        """Partitions of which no more should be read until others have caught up."""
+        return self._abreast.ahead()
+
+    async def take(self, batches: Sequence[Batch], at_end: bool, behind: Collection[int] = ()) -> None:
+        """Take these batches, at most one a partition; what is not older than what partitions `behind` may yet bring
+        is stepped, and its transitions are committed on return.
 
         Raises:
             OutOfPlace: a batch leaves a gap before it.
@@ -77,11 +94,12 @@ class SectorRunner:
         pieces = [piece for batch in sorted(batches, key=lambda b: b.partition) if (piece := self._piece(batch))]
         if self._replay is not None:
             self._replay.feed(pieces)
-            await self.begin(at_end)
+            await self.begin(at_end, behind)
         elif pieces:
-            await self._step(pieces, at_end)
+            self._abreast.read(pieces, self._clock.monotonic())
+            await self._go_on(at_end, behind)
 
-    async def begin(self, at_end: bool) -> None:
+    async def begin(self, at_end: bool, behind: Collection[int] = ()) -> None:
         """Go live if nothing is left to replay: check the open alerts, say that this worker watches, go on."""
         if not self._behind:
             return
@@ -95,13 +113,16 @@ class SectorRunner:
         self._behind = False
         self._watch_from(self._clock.now_us())
         if left:
-            await self._step(left, at_end)
+            self._abreast.read(left, self._clock.monotonic())
+            await self._go_on(at_end, behind)
         await self.flush(force=True)
 
-    async def tick(self, at_end: bool) -> None:
+    async def tick(self, at_end: bool, behind: Collection[int] = ()) -> None:
         """What time alone brings: silence of the feed, journalling of what waits, a snapshot that is due."""
         if self._behind:
             return
+        await self._go_on(at_end, behind)
+        at_end = at_end and not self._abreast.waiting
         wall = self._clock.now_us()
         if abs(wall - self._now()) > CLOCK_SET_US:
             log.warning("the clock was set", sector=self.sector, by_s=(wall - self._now()) / 1_000_000)
@@ -145,8 +166,7 @@ class SectorRunner:
             raise OutOfPlace(f"{self.sector}/{partition}: what had to be replayed is gone")
         first = self.position(partition) or 0
         log.warning("records expired unread", sector=self.sector, partition=partition, first=first, next=log_start)
-        self._positions[partition] = Position(log_start)
-        self._note(Step("records", self._clock.now_us(), ranges=(Range(partition, first, log_start),)))
+        self._abreast.read([Piece(partition, first, log_start, b"", [])], self._clock.monotonic())
 
     async def close(self) -> None:
         """Stop writing snapshots; what is not journalled is read again by the next owner."""
@@ -183,9 +203,14 @@ class SectorRunner:
         self.engine.resume(wall)
         self._note(Step("resume", wall))
 
+    async def _go_on(self, at_end: bool, behind: Collection[int]) -> None:
+        """Step through what need wait no longer."""
+        while pieces := self._abreast.take(behind, self._clock.now_us(), self._clock.monotonic(), MOST_A_STEP):
+            await self._step(pieces, at_end and not self._abreast.waiting)
+
     async def _step(self, pieces: Sequence[Piece], at_end: bool) -> None:
         now = self._now()
-        arrivals = pieces[0].arrivals if len(pieces) == 1 else [a for piece in pieces for a in piece.arrivals]
+        arrivals = in_order([piece.arrivals for piece in pieces])
         with metrics.ENGINE_STEP_SECONDS.labels(self.sector).time():
             transitions = self.engine.step(arrivals, Tick(now, at_end))
         metrics.ENGINE_RECORDS.labels(self.sector).inc(len(arrivals))

@@ -22,6 +22,7 @@ from city.kafka import (
     Batch,
     GroupConsumer,
     OffsetGone,
+    Progress,
     TopicAssignor,
     TopicPartition,
     sector_of,
@@ -55,6 +56,7 @@ class Worker:
         self._clock = clock
         self._runners: dict[str, SectorRunner] = {}
         self._lost: dict[str, float] = {}
+        self._ahead: set[TopicPartition] = set()
         self._revision = -1
         self._ticked = self._gauged = 0.0
         topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
@@ -162,25 +164,39 @@ class Worker:
         by_sector: dict[str, list[Batch]] = defaultdict(list)
         for batch in batches:
             by_sector[sector_of(batch.topic) or ""].append(batch)
-        ends = self._at_end() if by_sector else {}
+        behind = self._behind() if by_sector else {}
         if len(by_sector) == 1:
             for sector, some in by_sector.items():
-                await self._guarded(sector, some, ends.get(sector, False))
+                await self._guarded(sector, some, behind.get(sector))
         else:
             await asyncio.gather(
-                *(self._guarded(sector, some, ends.get(sector, False)) for sector, some in by_sector.items())
+                *(self._guarded(sector, some, behind.get(sector)) for sector, some in by_sector.items())
             )
+        self._keep_abreast()
 
-    async def _guarded(self, sector: str, batches: list[Batch] | None, at_end: bool) -> None:
+    def _keep_abreast(self) -> None:
+        """Read no more of partitions that are ahead of the others, until they no longer are."""
+        ahead = {
+            TopicPartition(topic_for(sector), partition)
+            for sector, runner in self._runners.items()
+            for partition in runner.ahead
+        }
+        if ahead != self._ahead:
+            self._consumer.resume(*(self._ahead - ahead))
+            self._consumer.pause(*(ahead - self._ahead))
+            self._ahead = ahead
+
+    async def _guarded(self, sector: str, batches: list[Batch] | None, behind: set[int] | None) -> None:
         """One sector's step (or tick, without batches); its troubles are its own."""
         runner = self._runners.get(sector)
         if runner is None:
             return
         try:
+            at_end = behind is not None and not behind
             if batches is not None:
-                await runner.take(batches, at_end)
+                await runner.take(batches, at_end, behind or ())
             else:
-                await runner.tick(at_end)
+                await runner.tick(at_end, behind or ())
                 await runner.change_rules(self._revision)
         except Fenced as error:
             await self._lose(sector, error, RETAKE_S)
@@ -197,9 +213,10 @@ class Worker:
             return
         self._ticked = now
         self._revision = await rulebook.revision(self._pool)
-        ends = self._at_end()
-        await asyncio.gather(*(self._guarded(sector, None, ends.get(sector, False)) for sector in list(self._runners)))
-        await beat(self._pool, self._runners, self._consumer.progress())
+        behind = self._behind()
+        await asyncio.gather(*(self._guarded(sector, None, behind.get(sector)) for sector in list(self._runners)))
+        self._keep_abreast()
+        await beat(self._pool, self._runners, self._judged())
         for sector, when in list(self._lost.items()):
             if now >= when:
                 del self._lost[sector]
@@ -233,12 +250,22 @@ class Worker:
         else:
             self._consumer.seek(gone.tp, gone.log_start)
 
-    def _at_end(self) -> dict[str, bool]:
-        """By sector: whether every partition is read to an end that the broker told a moment ago."""
+    def _behind(self) -> dict[str, set[int]]:
+        """By sector: the partitions that are not read to an end that the broker told a moment ago."""
         now = time.monotonic()
-        ends: dict[str, bool] = {}
+        found: dict[str, set[int]] = {}
         for tp, progress in self._consumer.progress().items():
-            sector = sector_of(tp.topic) or ""
+            behind = found.setdefault(sector_of(tp.topic) or "", set())
             heard = progress.as_of > 0 and now - progress.as_of < LISTENING_S
-            ends[sector] = ends.get(sector, True) and heard and progress.position >= progress.end
-        return ends
+            if not heard or progress.position < progress.end:
+                behind.add(tp.partition)
+        return found
+
+    def _judged(self) -> dict[TopicPartition, Progress]:
+        """How far each partition is judged: what was read and waits for other partitions is not."""
+        found: dict[TopicPartition, Progress] = {}
+        for tp, progress in self._consumer.progress().items():
+            runner = self._runners.get(sector_of(tp.topic) or "")
+            judged = runner.judged(tp.partition) if runner is not None and runner.live else None
+            found[tp] = progress if judged is None else progress._replace(position=min(progress.position, judged))
+        return found
