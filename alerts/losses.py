@@ -1,8 +1,8 @@
-"""The system alert of lost records: what retention took before ingest had read it, one alert a topic, until accepted.
+"""The system alert of lost records: what retention took, or a log that is gone, before ingest had read it.
 
-It stands beside the engine, which reads on from what is left: the cause is in the books of ingest, where the loss stays
-until an operator accepts it (`citywatch ledger --accept-expired`), and the books are what is watched. More lost than
-was told escalates the alert: whoever has seen it is asked to see it again.
+One alert a topic. It stands beside the engine, which reads on from what is left: the cause is in the books of ingest,
+where the loss stays until an operator accepts it (`citywatch ledger --accept-expired`, `--accept-lost`), and the books
+are what is watched. More lost than was told escalates the alert: whoever has seen it is asked to see it again.
 """
 
 from typing import Final
@@ -27,8 +27,7 @@ TELL_AGAIN_US: Final = 60_000_000
 
 STANDING: Final = """
 SELECT lost.topic, lost.records, open.id::text AS id, open.value
-  FROM (SELECT topic, sum(expired - accepted_expired)::bigint AS records
-          FROM ledger WHERE expired > accepted_expired GROUP BY topic) AS lost
+  FROM (SELECT topic, sum(records)::bigint AS records FROM open_loss GROUP BY topic) AS lost
   FULL JOIN (SELECT id, group_key, (body ->> 'value')::float8 AS value, (body ->> 'last_data_at')::timestamptz AS told
                FROM alert WHERE rule = $1 AND cleared_at IS NULL) AS open
     ON open.group_key = lost.topic
@@ -36,7 +35,7 @@ SELECT lost.topic, lost.records, open.id::text AS id, open.value
 """
 RAISE: Final = """
 SELECT alert_raise(from_us($1), $2::text::jsonb) AS seq, pg_notify($4, '')
- WHERE EXISTS (SELECT FROM ledger WHERE topic = $3 AND expired > accepted_expired)
+ WHERE EXISTS (SELECT FROM open_loss WHERE topic = $3)
 """
 TELL: Final = """
 SELECT alert_move($1::text::uuid, $2, from_us($3), NULL, $4::text::jsonb) AS seq, pg_notify($6, '')
@@ -44,8 +43,7 @@ SELECT alert_move($1::text::uuid, $2, from_us($3), NULL, $4::text::jsonb) AS seq
 """
 CLEAR: Final = """
 SELECT alert_move($1::text::uuid, 'cleared', from_us($2), NULL, '{}') AS seq, pg_notify($3, '')
- WHERE NOT EXISTS (SELECT FROM ledger, alert
-                    WHERE id = $1::text::uuid AND topic = group_key AND expired > accepted_expired)
+ WHERE NOT EXISTS (SELECT FROM open_loss, alert WHERE id = $1::text::uuid AND topic = group_key)
 """
 
 log = structlog.get_logger(__name__)

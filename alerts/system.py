@@ -8,7 +8,7 @@ from alerts.feed import FEED_DEAD, SERIES_LIMIT, WRONG_CLOCK
 from city.sectors import Metric, Sector
 
 RECORDS_LOST: Final = "system-records-lost"
-"""Retention took records unread. Not the engine's: `alerts.losses` watches the books of ingest for it."""
+"""Retention, or a log's end, took records unread. Not the engine's: `alerts.losses` watches the books of ingest."""
 
 RECORD_TIMES: Final = "system-record-times"
 """A topic keeps its producers' times: `alerts.record_times` watches the settings of the topics for it."""
@@ -96,10 +96,13 @@ SYSTEM: Final[dict[str, SystemText]] = {
         response=(
             {"vi": "Xem `citywatch ledger --verify`: bao nhiêu, ở đâu", "en": "See `citywatch ledger --verify`: what"},
             {"vi": "Yêu cầu đơn vị cung cấp gửi lại dữ liệu", "en": "Ask the publisher to send it again"},
-            {"vi": "Tăng thời gian lưu của broker", "en": "Lengthen the broker's retention"},
             {
-                "vi": "Chấp nhận: `citywatch ledger --accept-expired`",
-                "en": "Accept it: `citywatch ledger --accept-expired`",
+                "vi": "Tìm nguyên nhân: thời gian lưu quá ngắn, hay broker đã dừng",
+                "en": "Find the cause: retention too short, or a broker that ended",
+            },
+            {
+                "vi": "Chấp nhận: `citywatch ledger --accept-expired` hoặc `--accept-lost`",
+                "en": "Accept it: `citywatch ledger --accept-expired` or `--accept-lost`",
             },
         ),
         metric="records_lost",

@@ -5,6 +5,7 @@ safe to send again: the first of two equal readings wins. What is refused become
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from access.policy import Denied, Principal, require
 from center.letters import Letters
 from city import metrics
 from city.clock import Clock
+from city.database import STORE_ERRORS
 from city.decoding import Decoder
 from city.events import MAX_EVENT_BYTES, Reading, Refusal, Report
 from city.kafka import KafkaError, Producer, PublishRefused, topic_for
@@ -23,12 +25,15 @@ from city.sectors import Catalogue
 from city.settings import Settings
 from city.timestamps import format_time
 from city.zones import ZoneMap
+from ingest.ends import KnownEnds
 from ingest.letters import headers_to_json
 
 DAY_US: Final = 86_400_000_000
 _TYPE: Final = re.compile(rb"city\.([a-z][a-z0-9_]*)\.[a-z]+\.v\d+")
 SLICE_S: Final = 0.005
 """Seconds of judging after which others have their turn."""
+TELL_S: Final = 1.0
+"""How often the books are told what the embedded broker acknowledged: what dies with it unread is to be a number."""
 LETTERS_S: Final = 1.0
 """How long an answer waits until its refusals are kept: who is refused may look them up at once."""
 
@@ -92,6 +97,8 @@ class Door:
         self._producer: Producer | None = None
         self._held = 0
         self._letters = Letters(pool, clock)
+        self._pool = pool
+        self._ends = KnownEnds()
 
     @property
     def open(self) -> bool:
@@ -108,9 +115,19 @@ class Door:
         async with Producer(self._settings) as producer:
             self._producer = producer
             try:
-                await asyncio.Event().wait()
+                while True:
+                    await self._clock.sleep(TELL_S)
+                    await self._tell_ends(producer)
             finally:
                 self._producer = None
+
+    async def _tell_ends(self, producer: Producer) -> None:
+        """Tell what was acknowledged since; Apache Kafka keeps what it acknowledged."""
+        ends = producer.take_ends()
+        if self._settings.broker == "embedded":
+            self._ends.note(ends)
+            with contextlib.suppress(*STORE_ERRORS):
+                await self._ends.tell(self._pool)
 
     def room(self) -> Room:
         """Room for one request; its body is counted as it is read, so that slow bodies are bounded together too."""

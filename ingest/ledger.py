@@ -38,6 +38,10 @@ class Book(msgspec.Struct, frozen=True):
     no_record: int
     expired: Annotated[int, Meta(description="Taken by the broker's retention before they were read")]
     accepted_expired: Annotated[int, Meta(description="Of the expired, what an operator has accepted as lost")]
+    known_end: Annotated[int, Meta(description="How far the log is known to go, by ingest, publishers or supervisor")]
+    lost: Annotated[int, Meta(description="Known to be in this log, never read, and gone with it; not among the above")]
+    accepted_lost: Annotated[int, Meta(description="Of the lost, what an operator has accepted")]
+    closed_at: Annotated[datetime | None, Meta(description="Since when another log stands in the place of this one")]
     readings_stored: int
     readings_duplicate: int
     readings_conflict: int
@@ -69,12 +73,21 @@ async def books(pool: asyncpg.Pool) -> list[Book]:
 
 async def accept_expired(pool: asyncpg.Pool, actor: Actor) -> int:
     """Accept what retention took unread, with an entry in the audit trail; returns how many records that are."""
+    return await _accept(pool, actor, "expired", _ACCEPT_EXPIRED)
+
+
+async def accept_lost(pool: asyncpg.Pool, actor: Actor) -> int:
+    """The same for what was lost with logs that are gone."""
+    return await _accept(pool, actor, "lost", _ACCEPT_LOST)
+
+
+async def _accept(pool: asyncpg.Pool, actor: Actor, what: str, statement: str) -> int:
     async with pool.acquire() as connection, connection.transaction():
-        accepted = await connection.fetch(_ACCEPT)
+        accepted = await connection.fetch(statement)
         records = sum(row["records"] for row in accepted)
         if records:
             places = [f"{row['topic']}/{row['partition']}: {row['records']}" for row in accepted]
-            detail = msgspec.json.encode({"records": records, "partitions": places}).decode()
+            detail = msgspec.json.encode({"what": what, "records": records, "partitions": places}).decode()
             await connection.execute(_AUDIT, actor.json(), detail)
     return int(records)
 
@@ -99,14 +112,14 @@ async def verify(
         if not unread or time.monotonic() >= deadline:
             break
         await asyncio.sleep(POLL_S)
-    found = [difference for book in all_books for difference in _within(book)]
+    found = [difference for book in all_books for difference in _within(book, cluster)]
     for tp, end in ends.items():
         found += await _against_log(reader, cluster, tp, newest.get(tp), end)
     return found
 
 
-def _within(book: Book) -> list[Difference]:
-    """What is wrong with a book by itself."""
+def _within(book: Book, cluster: str) -> list[Difference]:
+    """What is wrong with a book by itself, now that the log is one of this cluster."""
     found = []
     if book.accounted != book.next_offset - book.first_offset:
         detail = f"{book.next_offset - book.first_offset} offsets were passed, {book.accounted} have an outcome"
@@ -118,6 +131,11 @@ def _within(book: Book) -> list[Difference]:
         lost = book.expired - book.accepted_expired
         detail = f"retention took {lost} records before they were read"
         found.append(_of(book, "expired", f"{detail}; accept the loss with `citywatch ledger --accept-expired`"))
+    # A log of another cluster is gone even before ingest has closed its book.
+    gone = book.lost if book.closed_at or book.cluster == cluster else book.known_end - book.next_offset
+    if gone > book.accepted_lost:
+        detail = f"{gone - book.accepted_lost} records up to offset {book.known_end} were never read, the log is gone"
+        found.append(_of(book, "lost", f"{detail}; accept the loss with `citywatch ledger --accept-lost`"))
     return found
 
 
@@ -152,8 +170,9 @@ def _of(book: Book, code: str, detail: str) -> Difference:
     return Difference(code, book.cluster, book.topic, book.generation, book.partition, detail)
 
 
-__all__ = ["Book", "BrokerUnavailable", "Difference", "accept_expired", "books", "verify"]
+__all__ = ["Book", "BrokerUnavailable", "Difference", "accept_expired", "accept_lost", "books", "verify"]
 
 _BOOKS = load_sql("ingest", "select_books.sql")
-_ACCEPT = load_sql("ingest", "accept_expired.sql")
+_ACCEPT_EXPIRED = load_sql("ingest", "accept_expired.sql")
+_ACCEPT_LOST = load_sql("ingest", "accept_lost.sql")
 _AUDIT = "SELECT audit_append($1::text::jsonb, 'ledger.accept', 'ledger', NULL, $2::text::jsonb)"

@@ -6,7 +6,7 @@ The group only proposes. A partition belongs to whoever raised its epoch last, a
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -57,11 +57,18 @@ class Ownership:
         self._reader = reader
         self._owner = owner
         self.partitions: dict[TopicPartition, Owned] = {}
+        self._read_before: dict[TopicPartition, tuple[Owned, int]] = {}
+        """The log that was read last of partitions that are being taken, and how far it was seen to go."""
 
-    async def take(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+    async def take(
+        self, partitions: Iterable[TopicPartition], ends: Mapping[TopicPartition, int] | None = None
+    ) -> dict[TopicPartition, int]:
         """Own these and return where to read on, each in the log that the broker has now.
 
-        A partition about which the broker can't tell now (it has no leader) is left out and holds up no other.
+        `ends` are how far the logs were seen to go that were read until now: where another log stands now, what lay
+        between the books and that end is lost, and the book of the log that is gone says so. A partition about which
+        the broker can't tell now (it has no leader) is left out and holds up no other.
+
         Raises BrokerUnavailable, and errors of the database; what was taken by then stays harmlessly taken.
         """
         started = time.monotonic()
@@ -69,8 +76,14 @@ class Ownership:
         ended = False
         starts: dict[TopicPartition, int] = {}
         wanted = sorted(partitions)
+        for tp in wanted:
+            if tp in self.partitions:
+                self._read_before[tp] = self.partitions[tp], (ends or {}).get(tp, 0)
         self.forget(wanted)
-        for tp, extent in zip(wanted, await asyncio.gather(*map(self._extent, wanted)), strict=True):
+        extents = await asyncio.gather(*map(self._extent, wanted))
+        if await self._reader.cluster_id() != cluster:
+            raise BrokerUnavailable("the broker is another one since it was asked")
+        for tp, extent in zip(wanted, extents, strict=True):
             try:
                 if isinstance(extent, BrokerUnavailable):
                     raise extent
@@ -108,6 +121,7 @@ class Ownership:
                 log.warning("another log under the same name", **owned.names, was_at=owned.next_offset, end=end)
                 metrics.NEW_GENERATIONS.labels(tp.topic).inc()
                 owned = await self._raise_epoch(connection, _BEGIN, cluster, tp, log_start, owned.generation + 1)
+            await self._close_logs(connection, owned)
             if log_start > owned.next_offset:
                 await self._expire(connection, owned, log_start)
         return owned, bool(freed)
@@ -121,6 +135,19 @@ class Ownership:
         return Owned(
             tp, cluster, row["generation"], row["epoch"], row["next_offset"], row["next_offset"], row["last_hash"]
         )
+
+    async def _close_logs(self, connection: Connection, owned: Owned) -> None:
+        """Close the books of the logs that stood here before; what was never read of them is lost, and said."""
+        cluster, (topic, partition), generation = owned.cluster, owned.tp, owned.generation
+        before, end = self._read_before.get(owned.tp, (owned, 0))
+        if (before.cluster, before.generation) != (cluster, generation):
+            await connection.execute(_NOTE_END, before.cluster, topic, before.generation, partition, end)
+        for row in await connection.fetch(_CLOSE_LOGS, cluster, topic, partition, generation):
+            lost = await connection.fetchval(_LOST, row["cluster"], topic, row["generation"], partition)
+            if lost:
+                metrics.LOST_RECORDS.labels(sector_of(topic) or topic).inc(lost)
+                log.error("a log is gone with records unread", **owned.names, gone=row["cluster"], records=lost)
+        self._read_before.pop(owned.tp, None)
 
     async def _expire(self, connection: Connection, owned: Owned, log_start: int) -> None:
         """Book what retention took unread; a system alert follows from the ledger, and reading goes on."""
@@ -175,4 +202,7 @@ class FencedError(Exception):
 _TAKE = load_sql("ingest", "take_partition.sql")
 _BEGIN = load_sql("ingest", "begin_generation.sql")
 _EXPIRE = load_sql("ingest", "book_expired.sql")
+_NOTE_END = load_sql("ingest", "note_end.sql")
+_CLOSE_LOGS = load_sql("ingest", "close_logs.sql")
+_LOST = load_sql("ingest", "select_lost.sql")
 _END_BLOCKERS = load_sql("ingest", "end_blockers.sql")

@@ -3,5 +3,5 @@ INSERT INTO ledger AS l (cluster, topic, generation, partition, epoch, first_off
 SELECT $1, $2, coalesce(max(generation), 1), $3, 1, $4, $4, $5
 FROM ledger
 WHERE cluster = $1 AND topic = $2 AND partition = $3
-ON CONFLICT (cluster, topic, generation, partition) DO UPDATE SET epoch = l.epoch + 1, owner = excluded.owner
+ON CONFLICT (cluster, topic, generation, partition) DO UPDATE SET epoch = l.epoch + 1, owner = excluded.owner, closed_at = NULL
 RETURNING generation, epoch, first_offset, next_offset, last_hash

@@ -234,7 +234,7 @@ class Worker:
         if self._in_flight is not None:
             await asyncio.wait({self._in_flight}, timeout=STUCK_S)
         self._stale = True
-        return await self._ownership.take(partitions)
+        return await self._ownership.take(partitions, self._consumer.known_ends())
 
     async def _revoked(self, partitions: list[TopicPartition]) -> None:
         self._ownership.forget(partitions)

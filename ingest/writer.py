@@ -157,6 +157,7 @@ class Writer:
             [t.readings_conflict for t in tallies],
             [part.batch.records[-1].timestamp_us if part.batch.records else None for part in parts],
             [part.batch.last_hash for part in parts],
+            [part.batch.end for part in parts],
         )
         self._check(work, moved)
 

@@ -177,12 +177,17 @@ class GroupConsumer:
             metrics.ASSIGNED_PARTITIONS.labels(self._group).set(len(given))
         if self._to_revoke:
             await self._revoke(sorted(self._to_revoke))
-        self._to_take |= self._intake.doubtful & self.assignment
+        self._to_take |= {tp for tp in self._intake.doubtful & self.assignment if not self._has_more(tp)}
         now = time.monotonic()
         if take := sorted(tp for tp in self._to_take if tp not in self._waiting or self._waiting[tp].until <= now):
             await self._take_ownership(take)
         away = sum(1 for state in self._intake.partitions.values() if state.failures)
         metrics.PARTITIONS_AWAY.labels(self._group).set(away + len(self._waiting))
+
+    def _has_more(self, tp: TopicPartition) -> bool:
+        """Whether there is something to hand out of the log that was read until now; whatever is there now waits."""
+        state = self._intake.partitions[tp]
+        return bool(state.chunks) and not state.paused
 
     async def _revoke(self, partitions: list[TopicPartition]) -> None:
         for tp in partitions:

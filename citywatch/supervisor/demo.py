@@ -15,9 +15,11 @@ from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
 from citywatch.embedded.postgres import EmbeddedPostgres
 from citywatch.embedded.process import EmbeddedError, can_bind
+from citywatch.embedded.topics import create_topics
 from citywatch.supervisor import logfile
 from citywatch.supervisor.backlog import backlog
 from citywatch.supervisor.child import Child, run_once
+from citywatch.supervisor.ends import LogEnds
 from citywatch.supervisor.greeting import greeting
 from citywatch.supervisor.letting_in import first_password, own_screen, wall_link
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
@@ -57,6 +59,7 @@ class Demo:
         port = KAFKA_PORT if can_bind(KAFKA_PORT) else 0
         self.broker = EmbeddedBroker(port=port, log=state.logs / "broker.log")
         self.settings = Settings()
+        self._ends = LogEnds(self.settings)
         self.renewals = 0
         self.started = False
         self._settling: Settling | None = None
@@ -84,10 +87,17 @@ class Demo:
             self.settings = Settings(
                 database_dsn=self.postgres.dsn(DATABASE), kafka_bootstrap=self.broker.bootstrap, broker="embedded"
             )
+            self._ends = LogEnds(self.settings)
+            await self._open_log()
             yield
         finally:
             self.broker.stop()
             self.postgres.stop()
+
+    async def _open_log(self) -> None:
+        """Topics for a broker that started just now; then the books are told how far the log before it went."""
+        await create_topics(self.broker, self.settings, self.steps.say)
+        await self._ends.tell()
 
     async def _prepare_all(self) -> None:
         with self.steps.step("Schema and topics"):
@@ -214,7 +224,8 @@ class Demo:
             if self.broker.pid is None:
                 self.steps.note("the broker ended and starts again, empty: what it held unread is lost")
                 self.broker.start()
-                await self._prepare()
+                await self._open_log()
+            await self._ends.look()
             if self.broker.resident_bytes() > self.options.broker_limit:
                 await self._renew()
             await self._tell_story()
@@ -231,7 +242,7 @@ class Demo:
             producers=[self.children["simulate"], self.children["center"]],
             readers=[self.children["ingest"], self.children["alerts"]],
             drained=self._drained,
-            prepare=self._prepare,
+            prepare=self._open_log,
         )
         self.renewals += 1
         loss = "nothing was lost" if complete else "not all had been read; `citywatch ledger` shows it"
@@ -243,6 +254,7 @@ class Demo:
     async def _drained(self) -> bool:
         """Ingest has booked everything, and alerts has had the time to judge it."""
         topics = [topic_for(sector) for sector in Catalogue.load(self.settings.city).sectors]
+        await self._ends.look()
         try:
             if await backlog(self.settings, topics):
                 return False
@@ -257,4 +269,5 @@ class Demo:
             await asyncio.gather(*(self.children[name].stop() for name in ("simulate", "center")))
             if self.children["ingest"].pid and self.broker.pid and self.postgres.pid:
                 await drain(self._drained, LAST_DRAIN_SECONDS)
+                await self._ends.tell()
             await asyncio.gather(*(self.children[name].stop() for name in ("ingest", "alerts")))

@@ -30,9 +30,9 @@ def command(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-async def accept(city: City, monkeypatch: pytest.MonkeyPatch) -> str:
+async def accept(city: City, monkeypatch: pytest.MonkeyPatch, what: str = "--accept-expired") -> str:
     monkeypatch.setenv("CITYWATCH_DATABASE_DSN", city.settings.database_dsn)
-    code, output = await asyncio.to_thread(command, "--accept-expired")
+    code, output = await asyncio.to_thread(command, what)
     assert code == 0, output
     return output
 
@@ -86,6 +86,26 @@ async def test_one_alert_a_topic_until_accepted_by_command(city: City, monkeypat
     await losses.look(5_000_000)
     assert await states(city) == [(TRAFFIC, "normal"), (TRAFFIC, "unacknowledged")]
     assert json.loads((await city.pool.fetch(SHOWN))[1]["body"])["value"] == 1
+
+
+async def test_what_a_log_took_with_it_is_told_with_what_expired_until_both_are_accepted(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = Losses(city.pool, city.catalogue, ZoneMap.load(city.settings.city), "one")
+    await lose(city, TRAFFIC, 0, 30)
+    await city.pool.execute("UPDATE ledger SET known_end = 34")
+    await losses.look(1_000_000)
+    assert json.loads((await city.pool.fetch(SHOWN))[0]["body"])["value"] == 30, "what is not read yet is not lost"
+    await city.pool.execute("UPDATE ledger SET closed_at = now()")
+    await losses.look(61_000_000)
+    assert json.loads((await city.pool.fetch(SHOWN))[0]["body"])["value"] == 34
+    assert "accepted the loss of 30 records" in await accept(city, monkeypatch)
+    await losses.look(121_000_000)
+    assert await states(city) == [(TRAFFIC, "unacknowledged")]
+    assert json.loads((await city.pool.fetch(SHOWN))[0]["body"])["value"] == 4
+    assert "accepted the loss of 4 records" in await accept(city, monkeypatch, "--accept-lost")
+    await losses.look(122_000_000)
+    assert await states(city) == [(TRAFFIC, "returned_unacknowledged")]
 
 
 async def test_what_is_lost_later_is_told_once_a_minute_and_asks_to_be_seen_again(city: City) -> None:

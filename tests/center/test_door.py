@@ -66,6 +66,25 @@ async def test_a_structured_event_is_accepted_when_the_broker_has_it(center: Run
     assert await stored(center.settings, "traffic") == 1
 
 
+@pytest.mark.only(broker="embedded")
+async def test_what_the_embedded_broker_acknowledged_is_told_to_the_books(
+    center: Running, http: httpx.AsyncClient, embedded_broker: EmbeddedBroker
+) -> None:
+    for number in range(5):
+        assert (await send(http, event(subject=f"VVK-{number}"))).status_code == 202
+    cluster = embedded_broker.cluster_id
+    embedded_broker.stop()
+    connection = await asyncpg.connect(center.settings.database_dsn)
+    try:
+        deadline = time.monotonic() + 10
+        told = "SELECT sum(known_end) FROM log_end WHERE cluster = $1 AND topic = $2"
+        while await connection.fetchval(told, cluster, topic_for("traffic")) != 5:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+    finally:
+        await connection.close()
+
+
 async def test_a_binary_event_is_accepted(center: Running, http: httpx.AsyncClient) -> None:
     whole = event(subject="Trạm Phú An")
     headers = {
