@@ -86,7 +86,13 @@ class Scene:
         self._metrics = _metrics()
         self.city: Json = {
             "city": {"name": both("TP. Hồ Chí Minh", "Ho Chi Minh City"), "timezone": "Asia/Ho_Chi_Minh"},
-            "stage": {"level": 1, "name": both("Bình thường", "Normal"), "since": stamp(7200)},
+            "stage": {
+                "level": 1,
+                "name": both("Bình thường", "Normal"),
+                "since": stamp(7200),
+                "by": "Nguyễn Thị Minh Khai",
+            },
+            "engine_late": [],
             "sectors": [self._sector(name) for name in self._metrics],
             "reports": [],
             "reports_today": 12,
@@ -167,6 +173,7 @@ class Scene:
             "limit": limit,
             "comparison": comparison,
             "raised_at": stamp(age_s),
+            "recorded_at": stamp(max(age_s, 0.0)),
             "updated_at": stamp(age_s),
             "cleared_at": stamp(5) if state.startswith("returned") else None,
             "acknowledged_at": stamp(age_s / 2) if acknowledged else None,
@@ -237,6 +244,12 @@ class Scene:
         state["assets_alive"] = 0
         self.city["sectors"] = [state if s["sector"] == sector else s for s in self.city["sectors"]]
         return state
+
+    def stop_engine(self, age_s: float, *sectors: str, state: str = "stalled") -> list[Json]:
+        """Of these sectors nothing has been judged for so long; returns what center says of it."""
+        late = [{"sector": sector, "state": state, "since": stamp(age_s)} for sector in sectors]
+        self.city["engine_late"] = late
+        return late
 
     def fresh_values(self) -> list[list[float]]:
         """Each series that is not silent, a moment ago."""
@@ -348,7 +361,7 @@ def flood() -> Scene:
                 if metric.name == "noise_db":
                     metric.age_s = 860
     scene.city["sectors"] = [scene._sector(name) for name in scene._metrics]
-    scene.city["stage"] = {"level": 3, "name": both("Cảnh giác", "Vigilance"), "since": stamp(1800)}
+    scene.city["stage"] = {"level": 3, "name": both("Cảnh giác", "Vigilance"), "since": stamp(1800), "by": "Hương"}
     scene.city["statistics"] = {"alarms_hour": 7, "alarms_10min": 4}
     scene.city["reports_today"] = 41
     sai_gon, gia_dinh, thanh_my_tay = scene.named("Sài Gòn"), scene.named("Gia Định"), scene.named("Thạnh Mỹ Tây")
@@ -430,4 +443,18 @@ def dead_feed() -> Scene:
     return scene
 
 
-ALL: dict[str, Callable[[], Scene]] = {"calm": calm, "flood": flood, "crowded": crowded, "dead_feed": dead_feed}
+def stalled() -> Scene:
+    """It floods, and since 42 s nobody evaluates any rule."""
+    scene = flood()
+    scene.city["stage"] = {"level": 1, "name": both("Bình thường", "Normal"), "since": None, "by": None}
+    scene.stop_engine(42, *scene._metrics)
+    return scene
+
+
+ALL: dict[str, Callable[[], Scene]] = {
+    "calm": calm,
+    "flood": flood,
+    "crowded": crowded,
+    "dead_feed": dead_feed,
+    "stalled": stalled,
+}

@@ -183,7 +183,12 @@ def test_a_revoked_wall_says_so_at_once_and_then_asks_again(center: RealCenter, 
         header = page.locator("header")
         expect(header).to_contain_text(NO_LONGER, timeout=3_000)
         expect(header).not_to_contain_text("Trực tiếp")
-        expect(page.locator("main.blind .veil")).to_be_visible()
+        veil = page.locator("main.blind .veil")
+        expect(veil).to_contain_text(NO_LONGER)
+        assert veil.locator("b").evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 79
+        assert veil.evaluate("e => getComputedStyle(e).backgroundColor") == "rgb(27, 30, 34)"
+        for shown in ("section", ".map", "header .counts", "header .stage"):
+            expect(page.locator(shown)).to_have_count(0)  # no figure of before can be taken for one of now
         expect(page.locator("[data-code]")).to_have_text(CODE, timeout=10_000)
         expect(page.locator("section[data-region=alerts]")).to_have_count(0)
 

@@ -49,6 +49,17 @@ def test_signing_in_and_out(center: RealCenter, screen: Any) -> None:
         assert cookies == []
 
 
+def test_the_menu_names_the_sectors_of_a_scope(center: RealCenter, screen: Any) -> None:
+    center.account("Lan", "operator", sectors=("traffic", "health"))
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open("/console")
+        sign_in(page, "Lan")
+        page.get_by_role("button", name=re.compile("Lan")).click()
+        expect(page.locator("#account-menu")).to_contain_text("Y tế, Giao thông · mọi phường")
+        expect(page.locator("#account-menu")).not_to_contain_text("traffic")
+
+
 def test_the_cookie_is_out_of_reach_of_scripts(center: RealCenter, screen: Any) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import scenes
 from tests.browser.conftest import Screen
 from tests.browser.fixture_center import FixtureCenter
+from tests.browser.scenes import stamp
 
 pytestmark = pytest.mark.browser
 
@@ -92,6 +93,11 @@ def wait_for_wall(page: Page) -> None:
     expect(page.locator("header .city b")).to_contain_text("Hồ Chí Minh", timeout=MAP_READY)
 
 
+def wait_for_wall_in(page: Page, language: str) -> None:
+    city = "Hồ Chí Minh" if language == "vi" else "Ho Chi Minh"
+    expect(page.locator("header .city b")).to_contain_text(city, timeout=MAP_READY)
+
+
 def wait_for_map(page: Page) -> None:
     expect(page.locator(".map")).to_have_attribute("data-map", "webgl", timeout=MAP_READY)
 
@@ -117,7 +123,7 @@ def test_4k_is_the_same_layout_at_twice_the_pixels(screen: Any, width: int, heig
         assert boxes(page) == {name: tuple(factor * n for n in box) for name, box in REGIONS.items()}
 
 
-@pytest.mark.parametrize("scene", ["flood", "crowded", "dead_feed", "calm"])
+@pytest.mark.parametrize("scene", ["flood", "crowded", "dead_feed", "calm", "stalled"])
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, language: str) -> None:
     with FixtureCenter(scenes.ALL[scene]()) as center, screen(center.address) as wall:
@@ -267,6 +273,78 @@ def test_a_dead_feed_has_a_banner_and_its_figures_are_hatched(screen: Any) -> No
         hatch = traffic.locator(".value").first.evaluate("e => getComputedStyle(e).backgroundImage")
         assert "repeating-linear-gradient" in hatch
         expect(traffic.locator(".value").first).to_have_text("32,4")
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "none"), [("vi", "BÁO ĐỘNG NGỪNG", "Không có báo động"), ("en", "ALERTS STALLED", "No alerts")]
+)
+def test_a_dead_alert_engine_looks_like_one(screen: Any, language: str, word: str, none: str) -> None:
+    scene = scenes.calm()
+    with FixtureCenter(scene) as center, screen(center.address) as wall:
+        page = wall.open(f"/wall?lang={language}")
+        wait_for_wall_in(page, language)
+        alerts, header = page.locator("section[data-region=alerts]"), page.locator("header")
+        panels = page.locator(".sectors > section")
+        expect(alerts).to_contain_text(none)
+        assert word not in page.locator(".wall").inner_text()
+        center.change_city(engine_late=scene.stop_engine(73, "environment"))
+        expect(alerts.get_by_role("status")).to_contain_text(re.compile(rf"{word} \S+ \d\d:\d\d:\d\d"))
+        assert none not in alerts.inner_text(), "nobody knows that"
+        expect(panels.nth(2).locator("h2")).to_contain_text(word)
+        expect(panels.nth(0).locator("h2")).not_to_contain_text(word)
+        expect(header.get_by_role("alert")).to_contain_text(re.compile(rf"{word} 1:1\d"))
+        assert "gradient" in header.locator(".counts").evaluate("e => getComputedStyle(e).backgroundImage")
+        center.change_city(engine_late=scene.stop_engine(20, "traffic", state="behind"))
+        expect(panels.nth(0).locator("h2")).to_contain_text("CHẬM" if language == "vi" else "BEHIND")
+        center.change_city(engine_late=scene.stop_engine(0))
+        expect(alerts).to_contain_text(none)
+        expect(header.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_console_says_of_when_a_value_is_and_that_nobody_judges(screen: Any) -> None:
+    scene = scenes.calm()
+    alert = scene.alert("Triều vượt báo động III", scene.named("Gia Định"), age_s=200, asset="PA-01")
+    alert["last_data_at"] = "2026-11-22T07:00:05.000Z"
+    scene.open(alert)
+    with FixtureCenter(scene) as center, screen(center.address, 1366, 768) as desk:
+        page = desk.open("/console")
+        for place in (page.locator(".measure"), page.locator("[data-alert] small")):
+            expect(place).to_contain_text(re.compile(r"1,62.m > 1,60 lúc.14:00:05"))
+        expect(page.locator("main .head")).to_contain_text(re.compile(r"Gia Định · điểm đo.PA-01"))
+        center.change_city(engine_late=scene.stop_engine(73, "environment"))
+        expect(page.locator(".list [role=status]")).to_contain_text(re.compile(r"BÁO ĐỘNG NGỪNG từ \d\d:\d\d:\d\d"))
+        ended = {**alert, "state": "normal"}
+        center.transition("acknowledged", ended)
+        expect(page.locator("[data-alert]")).to_have_count(0)
+        expect(page.locator(".list")).not_to_contain_text("Không có báo động")
+
+
+def test_an_alert_of_a_clock_that_is_ahead_is_no_news_for_ever(screen: Any) -> None:
+    scene = scenes.calm()
+    ahead = scene.alert("Ngập hơn 40 cm", scene.named("Sài Gòn"), age_s=-290)
+    ahead["recorded_at"] = stamp(65)
+    scene.open(ahead, scene.alert("Triều vượt báo động III", scene.named("Gia Định"), age_s=5))
+    with FixtureCenter(scene) as center, screen(center.address) as wall:
+        page = wall.open("/wall")
+        wait_for_wall(page)
+        rows = page.locator("section[data-region=alerts] li")
+        expect(rows.nth(0)).to_contain_text("Triều vượt báo động III")
+        expect(rows.nth(1)).to_contain_text(re.compile(r"1:[01]\d"))
+        expect(rows.nth(1)).to_contain_text(re.compile(r"đồng hồ.\+5:55"))
+
+
+def test_the_stage_is_no_word_on_how_the_city_is(screen: Any) -> None:
+    with FixtureCenter(scenes.calm()) as center, screen(center.address) as wall:
+        page = wall.open("/wall")
+        wait_for_wall(page)
+        stage = page.locator("header .stage")
+        expect(stage).to_contain_text("Cấp điều hành")
+        expect(stage).to_contain_text("do Nguyễn Thị Minh Khai đặt")
+        expect(page.locator("header")).not_to_contain_text("Bình thường")
+        center.change_city(stage={"level": 1, "name": scenes.both("Bình thường", "Normal"), "since": None, "by": None})
+        expect(stage).to_contain_text("chưa ai đặt")
+        center.change_city(stage={"level": 4, "name": scenes.both("Ứng phó", "Response"), "since": stamp()})
+        expect(stage).to_contain_text("Ứng phó")
 
 
 def test_in_a_flood_warnings_share_rows_and_no_critical_is_hidden(screen: Any) -> None:

@@ -11,6 +11,8 @@ export interface Place {
 export class Places {
   sectors = $state.raw<readonly Place[]>([]);
   zones = $state.raw<readonly Place[]>([]);
+  /** They were asked for; what could not be had is shown by its code. */
+  ready = $state(false);
 
   constructor(identity: Identity) {
     void this.load(identity);
@@ -38,5 +40,6 @@ export class Places {
         .map(({ code, name }) => ({ code, name: placeName(name) }))
         .sort((a, b) => compare(a.name, b.name));
     }
+    this.ready = true;
   }
 }

@@ -54,7 +54,10 @@ export interface Alert {
   value: number | null;
   limit: number | null;
   comparison: string;
+  /** The readings' own time; of a source whose clock is ahead it lies ahead too. Ages count from `sinceOf`. */
   raised_at: string;
+  /** When its raising was committed; older versions of center did not say. */
+  recorded_at?: string | null;
   updated_at: string;
   cleared_at: string | null;
   acknowledged_at: string | null;
@@ -96,6 +99,14 @@ export interface WorstPlace {
   value: number | null;
   unit?: string | null;
   decimals?: number | null;
+}
+
+/** A sector whose alerts can't be relied on: nobody evaluates its rules, or they catch up. */
+export interface EngineLate {
+  sector: string;
+  state: 'stalled' | 'behind';
+  /** What was published after it may not have been judged; null: nothing ever was. */
+  since: string | null;
 }
 
 export interface SectorState {
@@ -141,7 +152,9 @@ export interface CityState {
   /** A flood of alarms that lasts. */
   flood: { since: string } | null;
   city: { name: Bilingual; timezone: string };
-  stage: { level: number; name: Bilingual; since: string | null };
+  stage: { level: number; name: Bilingual; since: string | null; by?: string | null };
+  /** Older versions of center do not say. */
+  engine_late?: EngineLate[];
   sectors: SectorState[];
   reports: CityReport[];
   reports_today: number;
@@ -187,7 +200,7 @@ export type Snapshot = AlertsSnapshot | LiveSnapshot | CitySnapshot;
 export type Delta = AlertsDelta | LiveDelta | CityDelta;
 export type ServerMessage =
   | { type: 'hello'; server_time: string; epoch: string; heartbeat_s: number; version: string }
-  | { type: 'heartbeat'; server_time: string; alerts_through: number }
+  | { type: 'heartbeat'; server_time: string; alerts_through: number; engine_through?: string | null }
   | { type: 'gap'; channel: ChannelName; from: number; to: number }
   | { type: 'restarting'; in_s: number }
   | { type: 'error'; code: string; message: string }

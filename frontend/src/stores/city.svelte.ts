@@ -7,6 +7,7 @@ import type {
   CitySnapshot,
   CityState,
   Delta,
+  EngineLate,
   SectorChange,
   SectorState,
   Snapshot,
@@ -18,6 +19,7 @@ export class CityStore implements ChannelSink {
   ready = $state(false);
   city = $state.raw<CityState['city']>({ name: { vi: '', en: '' }, timezone: HOME_TIMEZONE });
   stage = $state.raw<CityState['stage'] | null>(null);
+  engineLate = $state.raw<readonly EngineLate[]>([]);
   sectors = $state.raw<ReadonlyMap<string, SectorState>>(new Map());
   reports = $state.raw<readonly CityReport[]>([]);
   incidents = $state.raw<readonly CityIncident[]>([]);
@@ -28,6 +30,7 @@ export class CityStore implements ChannelSink {
 
   snapshot(message: Snapshot): void {
     this.sectors = new Map();
+    this.engineLate = [];
     this.take(message as CitySnapshot);
     this.ready = true;
   }
@@ -43,6 +46,7 @@ export class CityStore implements ChannelSink {
   private take(state: CityChange): void {
     if (state.city) this.city = state.city;
     if (state.stage) this.stage = state.stage;
+    if (state.engine_late) this.engineLate = state.engine_late;
     if (state.sectors) {
       this.sectors = new Map([
         ...this.sectors,

@@ -1,5 +1,6 @@
 import type { Alert } from '../protocol/messages';
 import { rank, shapeOf } from '../severity';
+import { sinceOf } from './since';
 
 /** An alarm an operator must see: open or returned, not shelved or out of service, not mere information. */
 export function isShown(alert: Alert): boolean {
@@ -18,7 +19,7 @@ export function compareAlerts(a: Alert, b: Alert): number {
   return (
     (STATE_ORDER[a.state] ?? 3) - (STATE_ORDER[b.state] ?? 3) ||
     rank(b.severity) - rank(a.severity) ||
-    (a.raised_at < b.raised_at ? 1 : a.raised_at > b.raised_at ? -1 : 0) ||
+    sinceOf(b) - sinceOf(a) ||
     (a.id < b.id ? -1 : 1)
   );
 }

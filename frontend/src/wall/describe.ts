@@ -2,8 +2,9 @@ import type { Alert, SectorState } from '../protocol/messages';
 import { staleness } from '../staleness';
 import type { Catalogue } from '../stores/catalogue';
 import type { LiveStore } from '../stores/live';
-import { age, NBSP, number, places, plain, withUnit } from '../text/format';
+import { age, clock, elapsed, NBSP, number, places, plain, withUnit } from '../text/format';
 import { placeName, say, told } from '../text/language';
+import { aheadOf } from './since';
 
 /** Words of the rules, by the texts that say them. */
 const WORDS: Partial<Record<string, Parameters<typeof say>[0]>> = {
@@ -21,7 +22,25 @@ const WORDS: Partial<Record<string, Parameters<typeof say>[0]>> = {
 
 /** Where an alert is, in as few words as there are. */
 export function placeOf(alert: Alert): string {
-  return placeName(alert.zone_name) || alert.asset || told(alert.title);
+  return placeName(alert.zone_name) || assetOf(alert) || told(alert.title);
+}
+
+/** An asset has no name but the code that its sector gave it: said to be one. */
+export function assetOf(alert: Alert): string {
+  return alert.asset === null ? '' : `${say('assetWord')}${NBSP}${alert.asset}`;
+}
+
+/** "đồng hồ +4:50": its source's clock is ahead, so that its times can't be taken as they are. */
+export function clockOf(alert: Alert): string {
+  const ahead = aheadOf(alert);
+  return ahead === 0 ? '' : `${say('sourceClock')}${NBSP}+${elapsed(ahead)}`;
+}
+
+/** The value of the last transition, and that it is of then: "1,62 m > 1,60 lúc 18:04:10". */
+export function comparisonThen(alert: Alert, catalogue: Catalogue, timezone: string): string {
+  const compared = comparisonOf(alert, catalogue);
+  if (compared === '' || alert.last_data_at === null) return compared;
+  return `${compared} ${say('atTime')}${NBSP}${clock(Date.parse(alert.last_data_at), timezone, true)}`;
 }
 
 /**
@@ -71,7 +90,7 @@ export function describe(alert: Alert, now: number, catalogue: Catalogue, live: 
   const measured = silent
     ? `${say('noDataSince')} ${age(now - present.time)}`
     : comparisonOf(alert, catalogue, present?.value ?? alert.value);
-  return [placeOf(alert), measured, ownerOf(alert)].filter((part) => part !== '');
+  return [clockOf(alert), placeOf(alert), measured, ownerOf(alert)].filter((part) => part !== '');
 }
 
 export function ownerOf(alert: Alert): string {

@@ -1,6 +1,7 @@
 import type { Alert, CityIncident } from '../protocol/messages';
 import { rank } from '../severity';
 import { isShown } from './alertOrder';
+import { sinceOf } from './since';
 
 /** What center says has one cause, as far as its alerts are shown. */
 export interface Incident {
@@ -29,7 +30,7 @@ export function groupIncidents(alerts: readonly Alert[], incidents: readonly Cit
 }
 
 function summarise(id: string, firstOut: string, group: Alert[], reports: number): Incident {
-  const oldest = group.reduce((first, alert) => (alert.raised_at < first.raised_at ? alert : first));
+  const oldest = group.reduce((first, alert) => (sinceOf(alert) < sinceOf(first) ? alert : first));
   const first = group.find((alert) => alert.id === firstOut) ?? oldest;
   return {
     id,
@@ -52,6 +53,6 @@ function compareIncidents(a: Incident, b: Incident): number {
     rank(b.worst.severity) - rank(a.worst.severity) ||
     Number(b.unacknowledged) - Number(a.unacknowledged) ||
     b.count - a.count ||
-    (a.first.raised_at < b.first.raised_at ? 1 : -1)
+    (sinceOf(a.first) < sinceOf(b.first) ? 1 : -1)
   );
 }
