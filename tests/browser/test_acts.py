@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from alerts.grouping import Incidents
+from city.sectors import Catalogue
+from city.settings import DEFAULT_CITY
+from city.zones import ZoneMap
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.browser.real_center import RealCenter
 from tests.browser.test_sign_in import REFUSED, sign_in
 
 pytestmark = pytest.mark.browser
+ZONE = "26740"
 
 
 @pytest.fixture
@@ -85,3 +90,38 @@ def test_a_supervisor_sees_what_a_window_would_hide_sets_the_stage_and_hands_ove
         page.get_by_role("button", name="Ghim").click()
         expect(page.locator("[data-note]")).to_contain_text("trực bơm đến 06:00")
         expect(page.locator("[data-alert]")).to_contain_text("đang bảo trì: thay cảm biến")
+
+
+def test_an_incident_is_read_from_its_first_alert_to_the_last_word(center: RealCenter, screen: Any) -> None:
+    center.account("Lan", "operator")
+    first = center.raise_alert(1, zone=ZONE, severity="warning")
+    center.raise_alert(2, zone=ZONE, sector="traffic", severity="critical")
+    center.raise_alert(3, zone=None, sector="health")
+
+    async def grouped() -> None:
+        catalogue, zones = Catalogue.load(DEFAULT_CITY), ZoneMap.load(DEFAULT_CITY)
+        follower = Incidents(center.pool, catalogue, zones, "test")
+        assert await follower._lease.acquire()
+        await follower.step()
+
+    center.do(grouped())
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open(f"/console?alert={first}")
+        sign_in(page, "Lan")
+        acts = page.locator("section", has=page.get_by_role("heading", name="Xử lý"))
+        acts.get_by_label("Ghi chú").fill("Đã gọi trạm bơm")
+        acts.get_by_role("button", name="Ghi chú").click()
+        page.get_by_role("link", name="Điều hành").click()
+        page.get_by_role("link", name="Sự cố").click()
+        rows = page.locator("[data-incident]")
+        expect(rows).to_have_count(2)
+        rows.nth(1).get_by_role("button").click()
+        entries = page.locator("[data-entry]")
+        expect(entries).to_have_count(3)
+        assert entries.evaluate_all("(all) => all.map((one) => one.dataset.entry)") == ["raised", "raised", "commented"]
+        expect(entries.nth(0)).to_contain_text("Báo động đầu tiên")
+        expect(page.get_by_text("Báo động đầu tiên", exact=True)).to_have_count(2)  # the column's head, and the one entry
+        expect(entries.nth(2)).to_contain_text("Đã gọi trạm bơm")
+        entries.nth(0).get_by_role("link").click()
+        expect(page.locator("li[data-alert].chosen")).to_have_attribute("data-alert", first)

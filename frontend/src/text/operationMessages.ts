@@ -64,6 +64,12 @@ export const vi = {
   about_alert: 'báo động',
   about_incident: 'sự cố',
   about_asset: 'thiết bị',
+  show: 'Hiện',
+  openOnes: 'đang mở',
+  allOnes: 'tất cả',
+  firstOut: 'Báo động đầu tiên',
+  reopened: 'mở lại',
+  reportWord: 'Phản ánh',
 } as const;
 
 export const en: Record<keyof typeof vi, string> = {
@@ -131,4 +137,10 @@ export const en: Record<keyof typeof vi, string> = {
   about_alert: 'alert',
   about_incident: 'incident',
   about_asset: 'asset',
+  show: 'Show',
+  openOnes: 'open ones',
+  allOnes: 'all',
+  firstOut: 'First-out',
+  reopened: 'reopened',
+  reportWord: 'Report',
 };
