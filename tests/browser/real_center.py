@@ -25,6 +25,7 @@ from tests.conftest import execute, with_database
 PASSWORD = "mưa rơi trên sông Sài Gòn"
 BY = Principal("local", "test", "test")
 RAISE = "SELECT alert_raise($1::timestamptz, $2::text::jsonb)"
+CLEAR = "SELECT alert_move($1::text::uuid, 'cleared', now(), NULL, '{}')"
 NOTIFY = "SELECT pg_notify('citywatch_alerts', '')"
 
 Result = TypeVar("Result")
@@ -119,6 +120,15 @@ class RealCenter:
 
         self.do(work())
         return str(body["id"])
+
+    def clear_alert(self, alert: str) -> None:
+        """Its cause is over."""
+
+        async def work() -> None:
+            assert await self.pool.fetchval(CLEAR, alert) is not None
+            await self.pool.execute(NOTIFY)
+
+        self.do(work())
 
     def sessions_of(self, name: str) -> int:
         """How many sessions somebody has."""

@@ -125,3 +125,11 @@ def test_an_incident_is_read_from_its_first_alert_to_the_last_word(center: RealC
         expect(entries.nth(2)).to_contain_text("Đã gọi trạm bơm")
         entries.nth(0).get_by_role("link").click()
         expect(page.locator("li[data-alert].chosen")).to_have_attribute("data-alert", first)
+        acts.get_by_label("Lý do").fill("cảm biến đang sửa")
+        acts.get_by_role("button", name="Tạm gác").click()
+        expect(page.locator("li[data-alert]")).to_have_count(2)
+        expect(acts).to_contain_text("tạm gác")  # it is no more among the others, and still before whoever shelved it
+        center.clear_alert(first)
+        expect(acts).to_contain_text("đã hết")
+        page.reload()
+        expect(acts).to_contain_text("đã hết")
