@@ -43,8 +43,12 @@ def demo(
     if check:
         from citywatch.supervisor.check import check as check_demo
 
-        arguments = ["--scenario", scenario, "--seed", str(seed), "--rate", str(rate), "--directory", str(directory)]
-        code = asyncio.run(check_demo(state, port, arguments, until_cleared=until_cleared))
+        arguments = ["--scenario", scenario, "--seed", str(seed), "--rate", str(rate)]
+        try:
+            code = asyncio.run(check_demo(state, port, arguments, until_cleared=until_cleared))
+        except (EmbeddedError, OSError) as error:
+            print(error, file=sys.stderr)
+            raise typer.Exit(1) from error
         raise typer.Exit(code)
     from simulation.scenario import SCENARIOS
 

@@ -17,29 +17,35 @@ def stop(state: DemoState) -> int:
 def reset(state: DemoState) -> int:
     """Stop it and delete its folder; nothing is deleted while anything of it runs. The exit code."""
 
-    def forget() -> None:
+    def work() -> None:
         state.need_own()
         _stop(state, quiet=True)
         if not state.directory.exists():
             print("There is no data of a demo here.")
             return
-        with state.held():
-            leftovers.end(state.directory, print)
-            shutil.rmtree(state.directory)
+        forget(state)
         print("The demo's data is gone; `make demo` starts afresh.")
 
-    return _told(forget)
+    return _told(work)
+
+
+def forget(state: DemoState) -> None:
+    """Delete the folder, with nobody in it. Raises EmbeddedError, OSError."""
+    with state.held():
+        leftovers.end(state.directory, print)
+        shutil.rmtree(state.directory)
 
 
 def _stop(state: DemoState, *, quiet: bool) -> None:
-    stopped = state.stop()
-    if stopped:
-        print("The demo has stopped.")
-    left = False
-    if state.directory.exists():
-        with state.held():
-            left = bool(leftovers.find(state.directory))
-            leftovers.end(state.directory, print)
+    stopped = left = False
+    for each in (state.check, state):
+        if each.stop():
+            stopped = True
+            print("The check has stopped." if each is not state else "The demo has stopped.")
+        if each.directory.exists():
+            with each.held():
+                left |= bool(leftovers.find(each.directory))
+                leftovers.end(each.directory, print)
     if left:
         print("What was left has stopped.")
     elif not stopped and not quiet:

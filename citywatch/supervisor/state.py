@@ -69,9 +69,14 @@ class DemoState:
         except FileNotFoundError:
             return False
 
+    @property
+    def check(self) -> "DemoState":
+        """Where a check has a demo of its own, which knows nothing of earlier runs."""
+        return DemoState(self.directory / "check")
+
     def need_own(self) -> None:
-        """EmbeddedError where the folder is not one that a demo made."""
-        if self.directory.exists() and not self._pid_file.exists():
+        """EmbeddedError where the folder is not one that a demo or its check made."""
+        if self.directory.exists() and not (self._pid_file.exists() or self.check._pid_file.exists()):
             raise EmbeddedError(f"{self.directory} is not the folder of a demo; nothing was deleted")
 
     def running(self) -> tuple[int, int]:

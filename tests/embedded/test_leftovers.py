@@ -76,7 +76,7 @@ def test_what_a_supervisor_started_dies_with_it(short_path: Path, stopped: bool)
 @pytest.fixture
 def left(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[DemoState, list[psutil.Process]]]:
     """Database, broker and a service of a folder whose supervisor is gone; nobody ends them."""
-    state = DemoState(short_path / "state")
+    state = DemoState(short_path / "check")
     monkeypatch.setenv(leftovers.MARK, "")  # put back at the end
     with state.owned(1):
         leftovers.mark(state.directory)
@@ -113,6 +113,14 @@ def test_stop_finds_what_was_left_says_so_and_ends_it(left: Left, capsys: pytest
     assert "database system is shut down" in (state.postgres / "postgres.log").read_text(), "in order, not by SIGKILL"
     assert ending.stop(state) == 0
     assert capsys.readouterr().out == "No demo runs from this folder.\n"
+
+
+def test_what_a_check_of_the_folder_left_is_found_too(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    state, family = left
+    assert ending.reset(DemoState(state.directory.parent)) == 0
+    assert "What was left has stopped." in capsys.readouterr().out
+    assert not any(map(is_alive, family))
+    assert not state.directory.parent.exists()
 
 
 def test_a_stopped_database_is_ended_with_its_sessions(left: Left) -> None:
