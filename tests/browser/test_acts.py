@@ -121,7 +121,7 @@ def test_an_incident_is_read_from_its_first_alert_to_the_last_word(center: RealC
         expect(entries).to_have_count(3)
         assert entries.evaluate_all("(all) => all.map((one) => one.dataset.entry)") == ["raised", "raised", "commented"]
         expect(entries.nth(0)).to_contain_text("Báo động đầu tiên")
-        expect(page.get_by_text("Báo động đầu tiên", exact=True)).to_have_count(2)  # the column's head, and the one entry
+        expect(page.get_by_text("Báo động đầu tiên", exact=True)).to_have_count(2)  # head and entry
         expect(entries.nth(2)).to_contain_text("Đã gọi trạm bơm")
         entries.nth(0).get_by_role("link").click()
         expect(page.locator("li[data-alert].chosen")).to_have_attribute("data-alert", first)
