@@ -68,8 +68,11 @@ def open_alerts(engine: Engine) -> dict[tuple[str, str], OpenAlert]:
     return found
 
 
-def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int) -> list[Transition]:
-    """Make the open alerts exactly these, as the table has them; returns clearings of those whose rule is gone."""
+def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int, *, forbid: bool = True) -> list[Transition]:
+    """Make the open alerts exactly these, as the table has them; returns clearings of those whose rule is gone.
+
+    Without `forbid`, older readings are still welcome: the caller fills the engine's memory first (`forbid_older`).
+    """
     if engine.copying is not None:
         engine.copying.finish()
     out: list[Transition] = []
@@ -81,8 +84,8 @@ def adopt(engine: Engine, truth: Iterable[OpenAlert], now: int) -> list[Transiti
     for key, alert in wanted.items():
         if key not in known and not _take_over(engine, alert):
             out.append(_by_rules("cleared", alert, engine.sector, alert.severity, now))
-    for alert in wanted.values():
-        _forbid_older(engine, alert)
+    if forbid:
+        forbid_older(engine, wanted.values())
     for key, mine in open_alerts(engine).items():
         if mine.severity != wanted[key].severity:  # the rule no longer has that severity
             milder = SEVERITIES.index(mine.severity) < SEVERITIES.index(wanted[key].severity)
@@ -134,6 +137,12 @@ def _take_over(engine: Engine, alert: OpenAlert) -> bool:
     level = level_of(alert.severity, rule)
     place_alert(engine, rule, alert.group, alert.place, level, alert.raised_at, 0)
     return True
+
+
+def forbid_older(engine: Engine, alerts: Iterable[OpenAlert]) -> None:
+    """What is older than what open alerts rest on counts for nothing."""
+    for alert in alerts:
+        _forbid_older(engine, alert)
 
 
 def _forbid_older(engine: Engine, alert: OpenAlert) -> None:

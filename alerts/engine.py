@@ -22,7 +22,7 @@ from city.sectors import Catalogue
 
 __all__ = ["ENGINE_VERSION", "Arrival", "Engine", "Tick"]
 
-ENGINE_VERSION: Final = 4
+ENGINE_VERSION: Final = 5
 """Grows whenever the same records would give other transitions; a journal of another version is not replayed."""
 
 
@@ -125,6 +125,9 @@ class Engine:
                         stand.forget()
                     series.progress = open_ones or None
                     series.settle()
+                if series.stored is not None:
+                    series.stored = None
+                    series.settle()
         self.groups.forget_timers()
 
     def apply(self, rules: Iterable[Rule], now: int) -> list[Transition]:
@@ -158,13 +161,16 @@ class Engine:
                 left.append(Carried(before[rule], asset.name, asset.place, stand.level, stand.raised_at, stand.seen))
         if not plan.thresholds:
             return UNWATCHED
-        fresh = Series(plan, (), time=0 if series is UNWATCHED else series.time, progress=kept or None)
+        time = 0 if series is UNWATCHED else series.time
+        fresh = Series(plan, (), time=time, progress=kept or None, stored=series.stored)
         self.roster.bind(asset, fresh)
         return fresh
 
     def _evaluate(
         self, asset: Asset, series: Series, time: int, value: float, fresh: bool, out: list[Transition]
     ) -> None:
+        if series.stored is not None:
+            series.catch_up(time)
         progress = series.progress if series.progress is not None else {}
         loosened = False
         for threshold in series.thresholds:

@@ -54,7 +54,7 @@ class Freezing:
             [(metrics, kind.heard, kind.dead, kind.since) for metrics, kind in engine.roster.kinds.items()],
             [],
             [
-                (name, list(rule.known.items()))
+                (name, list(rule.known.items()), list(rule.stored))
                 for name, rule in engine.groups.rules.items()
                 if isinstance(rule, ReportRule)
             ],
@@ -138,9 +138,13 @@ def _copy(asset: Asset, engine: Engine) -> _Copy:
         ),
         [series.time for series in series_of.values()],
         [
-            (asset.name, metric, [_stand(rule, stand) for rule, stand in series.progress.items()])
+            (
+                *(asset.name, metric),
+                [_stand(rule, stand) for rule, stand in (series.progress or {}).items()],
+                list(series.stored or ()),
+            )
             for metric, series in series_of.items()
-            if series.progress
+            if series.progress or series.stored
         ],
         copy_of_asset(asset.name, engine.groups),
     )

@@ -27,8 +27,8 @@ Stand = tuple[str, int, int, int, int, tuple[int, ...], tuple[int, ...]]
 FrozenAsset = tuple[str, Place, tuple[str, ...], int, int, tuple[tuple[str, int], ...]]
 """Name, place, metrics in the order met, the run of stale readings, and what rules on groups have taken."""
 
-Frozen = tuple[str, str, list[Stand]]
-"""Asset, metric, and where its rules stand."""
+Frozen = tuple[str, str, list[Stand], list[tuple[int, float]]]
+"""Asset, metric, where its rules stand, and what is stored of it that the log may yet bring."""
 
 Kind = tuple[tuple[str, ...], int, int, int]
 """Metrics of a kind of instruments, when it was last heard, since when it is dead, when it came back."""
@@ -100,13 +100,13 @@ def thaw(data: bytes, catalogue: Catalogue, rules: Iterable[Rule]) -> Engine:
     engine = Engine(head.sector, catalogue, rules)
     engine.watch.feed = head.feed
     times = iter(np.frombuffer(head.times, dtype="<i8").tolist())
-    stands = {(asset, metric): held for asset, metric, held in head.stands}
+    stands = {(asset, metric): (held, stored) for asset, metric, held, stored in head.stands}
     for name, place, metrics, stale_since, stale_age, taken in assets:
         asset = engine.roster.assets[name] = Asset(
             name, place, {}, Instruments("", 0), stale_since=stale_since, stale_age=stale_age, taken=dict(taken) or None
         )
         for metric in metrics:
-            _thaw_series(engine, asset, metric, next(times), stands.get((name, metric), []))
+            _thaw_series(engine, asset, metric, next(times), *stands.get((name, metric), ([], [])))
     _thaw_kinds(engine, head.kinds)
     thaw_groups(engine, groups, head.reports)
     return engine
@@ -121,7 +121,9 @@ def _thaw_kinds(engine: Engine, kinds: list[Kind]) -> None:
         kind.heard, kind.dead, kind.since = heard, dead, since
 
 
-def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: list[Stand]) -> None:
+def _thaw_series(
+    engine: Engine, asset: Asset, metric: str, time: int, stands: list[Stand], stored: list[tuple[int, float]]
+) -> None:
     try:
         plan = engine.roster.plan(metric)
     except KeyError:
@@ -134,6 +136,8 @@ def _thaw_series(engine: Engine, asset: Asset, metric: str, time: int, stands: l
         stand = progress[rule] = Progress(len(past))
         stand.level, stand.raised_at, stand.seen, stand.fresh = level, raised_at, seen, fresh
         stand.past, stand.back = list(past), list(back)
-    series = Series(plan, (), time=0 if time == UNWATCHED.time else time, progress=progress or None)
+    series = Series(
+        plan, (), time=0 if time == UNWATCHED.time else time, progress=progress or None, stored=stored or None
+    )
     engine.roster.bind(asset, series)
     engine.roster.place(asset, series, plan)

@@ -17,8 +17,8 @@ CHUNK: Final = 2_000
 FrozenGroup = tuple[str, Group]
 """Rule, and a copy of the group."""
 
-FrozenReports = tuple[str, list[tuple[Identity, int]]]
-"""Rule, and the reports that it knows, in the order in which they came."""
+FrozenReports = tuple[str, list[tuple[Identity, int]], list[Identity]]
+"""Rule, the reports that it knows, in the order in which they came, and those it has from the database only."""
 
 
 def copy_of_asset(asset: str, groups: GroupRules) -> list[FrozenGroup]:
@@ -47,10 +47,11 @@ def thaw_groups(engine: Engine, groups: list[FrozenGroup], reports: list[FrozenR
     rules = engine.groups.rules
     for name, group in groups:
         rules[name].groups[group.key] = group
-    for name, known in reports:
+    for name, known, stored in reports:
         rule = rules[name]
         assert isinstance(rule, ReportRule), "these reports were counted by this rule"
         rule.known = dict(known)
+        rule.stored = dict.fromkeys(stored)
     engine.groups.waiting.relist(rules.values(), engine.watch.feed)
 
 

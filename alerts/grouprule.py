@@ -131,19 +131,28 @@ class GroupRule:
         return low, high, window.value
 
     def recall(self, group: Group, asset: str, metric: str, time: int, value: float) -> None:
-        """Remember a reading that was judged before, by an engine whose memory is lost; nothing is judged."""
+        """Remember a reading that was judged before, by an engine whose memory is lost: timers run, nothing is told."""
         group.newest = max(group.newest, time)
         low = high = value
         if self._shapes:
             low, high, value = self._measure(group, metric, time, value)
-        if self.joint:
+        if self._mildest is not None:
+            standing = group.standing
+            if not standing.level and not self._mildest(low, high) and not any(standing.past):
+                return
+        elif self.joint:
             group.latest[metric] = Latest(time, low, high, value)
         moment = self._moment
         moment.asset, moment.read, moment.time = asset, time, group.newest
         moment.low, moment.high, moment.value, moment.latest = low, high, value, group.latest
-        for judge, memory in zip(self._remembering, group.memories, strict=True):
-            if memory is not None:
-                judge.judge(memory, moment)
+        self._recall(group)
+
+    def _recall(self, group: Group) -> None:
+        """Move memories and timers by the present moment."""
+        raises, calms = self._truths(group)
+        time = self._moment.time
+        active = self.rule.active is None or self.rule.active.holds(time)
+        group.standing.recall(self.timing, time, raises, calms, active)
 
     def catch_up(self, group: Group, asset: str, metric: str, time: int) -> None:
         """Recall what is stored of a series from before a reading that now comes, as if it had come in its turn."""
@@ -159,20 +168,27 @@ class GroupRule:
     def _judge(self, group: Group, place: Place, time: int, fresh: bool, out: list[Transition]) -> None:
         moment, memories, standing = self._moment, group.memories, group.standing
         moment.time = time
-        raises = [judge.judge(memory, moment) for judge, memory in zip(self.raises, memories, strict=False)]
-        cleared = self._clear.judge(memories[-1], moment) if self._clear is not None else None
+        raises, calms = self._truths(group)
         if True not in raises and not standing.busy:
             return
-        calms: list[Truth] = [
-            cleared if judge is self._clear and judge is not None else self._calm(i, judge, raises[i])
-            for i, judge in enumerate(self.calms)
-        ]
         active = self.rule.active is None or self.rule.active.holds(time)
         level = standing.level
         if standing.advance(self.timing, time, raises, calms, fresh, active):
             now = max(standing.level, level)
             value = self.raises[now - 1].value(memories[now - 1], moment)
             out.append(self.told(group, place, level, time, value))
+
+    def _truths(self, group: Group) -> tuple[list[Truth], list[Truth]]:
+        """What each level's conditions say, to raise and to ease; memories take the present moment."""
+        moment, memories = self._moment, group.memories
+        raises = [judge.judge(memory, moment) for judge, memory in zip(self.raises, memories, strict=False)]
+        cleared = self._clear.judge(memories[-1], moment) if self._clear is not None else None
+        if True not in raises and not group.standing.busy:
+            return raises, []
+        return raises, [
+            cleared if judge is self._clear and judge is not None else self._calm(i, judge, raises[i])
+            for i, judge in enumerate(self.calms)
+        ]
 
     def _calm(self, i: int, judge: Judge | None, raised: Truth) -> Truth:
         if judge is not None:

@@ -15,11 +15,12 @@ import msgspec
 import structlog
 
 from alerts import rulebook, snapshot
-from alerts.adoption import OpenAlert, adopt
+from alerts.adoption import OpenAlert, adopt, forbid_older
 from alerts.body import Change, change
 from alerts.engine import ENGINE_VERSION, Engine
 from alerts.frozen import SnapshotError, thaw
 from alerts.journal import Entry, Journal, Place, Position, Step
+from alerts.missed import judge_stored
 from alerts.refill import Unread, refill
 from alerts.replay import Replay
 from alerts.rules import Rule
@@ -37,6 +38,14 @@ SELECT rule, group_key, severity, raised_at, asset, zone, body -> 'location' AS 
        coalesce((body ->> 'last_data_at')::timestamptz, raised_at) AS heard_at
   FROM alert WHERE sector = $1 AND cleared_at IS NULL AND rule <> ALL ($2)
 """
+
+RAISED: Final = """
+SELECT group_key, to_us(max(raised_at)) AS raised_at FROM alert
+ WHERE sector = $1 AND rule = $2 AND raised_at > from_us($3) GROUP BY group_key
+"""
+
+SLOW_US: Final = 10_000_000
+"""Most records reach the log this soon after what they tell."""
 
 Way = Literal["journal", "tables", "fresh"]
 
@@ -71,7 +80,8 @@ async def recover(
     log_now = await Log.read(reader, sector)
     recovered: Recovered | None = None
     if last is None:
-        recovered = await _rebuild(journal, reader, catalogue, zones, log_now, None, log_now.ends, now_us)
+        unread = await log_now.unread(reader, log_now.ends, now_us)
+        recovered = await _rebuild(journal, reader, catalogue, zones, log_now, None, log_now.ends, unread, now_us)
         recovered.way = "fresh"
     else:
         same = await log_now.is_same(reader, last)
@@ -79,7 +89,10 @@ async def recover(
             recovered = await _by_journal(journal, catalogue, kept, [entry for _, entry in entries], log_now)
         if recovered is None:
             start = log_now.go_on(last if same else None)
-            recovered = await _rebuild(journal, reader, catalogue, zones, log_now, kept, start, now_us)
+            unread = await log_now.unread(reader, start, now_us)
+            if not same or log_now.lost(last):
+                unread = msgspec.structs.replace(unread, judged=_judged([entry for _, entry in entries]))
+            recovered = await _rebuild(journal, reader, catalogue, zones, log_now, kept, start, unread, now_us)
     way = recovered.way
     metrics.TAKEOVERS.labels("alerts", "no").inc()
     metrics.RECOVERY_SECONDS.labels(sector, way).observe(time.monotonic() - began)
@@ -110,6 +123,13 @@ class Log(msgspec.Struct, frozen=True):
             partition: max(first, known[partition].next if partition in known else 0)
             for partition, first in self.starts.items()
         }
+
+    def lost(self, place: Place) -> bool:
+        """Whether records after `place` are gone."""
+        return any(
+            first > (place.positions[partition].next if partition in place.positions else 0)
+            for partition, first in self.starts.items()
+        )
 
     async def unread(self, reader: LogReader, start: dict[int, int], now_us: int) -> Unread:
         """What reading from `start` on brings."""
@@ -172,31 +192,54 @@ async def _rebuild(
     log_now: Log,
     kept: Snapshot | None,
     start: dict[int, int],
+    unread: Unread,
     now_us: int,
 ) -> Recovered:
     """An engine with the open alerts of the alert table, and what stored readings tell, made the base of a new journal
-    by a snapshot."""
+    by a snapshot. What the log lost is judged as it is stored."""
     sector = journal.sector
     revision = await rulebook.revision(journal.pool)
     rules = await rulebook.rules_at(journal.pool, revision)
     old = await rulebook.rules_at(journal.pool, kept.place.revision) if kept is not None else []
     engine = _warmed(kept, catalogue, sector, rules, old)
-    filled = await refill(journal.pool, engine, await log_now.unread(reader, start, now_us))
-    orphans = adopt(engine, await alerts_in_table(journal.pool, sector), now_us)
+    truth = await alerts_in_table(journal.pool, sector)
+    told = adopt(engine, truth, now_us, forbid=False)
+    filled = await refill(journal.pool, engine, unread)
+    forbid_older(engine, truth)
+    await _last_raised(journal, engine, now_us)
+    if unread.judged is not None:
+        told += await judge_stored(journal.pool, engine, unread.judged, unread.last)
     engine.resume(now_us)
     positions = {partition: await _position(reader, sector, partition, offset) for partition, offset in start.items()}
     place = Place(journal.step + 1, ENGINE_VERSION, catalogue.version, log_now.cluster, revision, positions)
-    changes: list[Change] = [change(orphan, engine.rules, catalogue.sectors[sector], zones) for orphan in orphans]
+    changes: list[Change] = [change(one, engine.rules, catalogue.sectors[sector], zones) for one in told]
     await journal.commit(Entry((Step("base", now_us, revision=revision),), place), changes)
     await snapshot.save(journal.pool, snapshot.take(engine), journal.epoch, place)
     log.info("memory filled from stored readings", sector=sector, readings=filled)
     return Recovered(engine, journal, place, start, "tables")
 
 
+def _judged(entries: Sequence[Entry]) -> int | None:
+    """Up to which event time (µs) everything had been judged when the last journalled step was made; None: nobody
+    knows."""
+    steps = [step for entry in entries for step in entry.steps]
+    ends = [step.time for step in steps if step.at_end] or [step.time for step in steps[:1]]
+    return max(ends) - SLOW_US if ends else None
+
+
+async def _last_raised(journal: Journal, engine: Engine, now_us: int) -> None:
+    """Rules with a least time between two raises know when they last raised."""
+    for name, watching in engine.groups.rules.items():
+        if again := watching.timing.again_us:
+            for row in await journal.pool.fetch(RAISED, journal.sector, name, now_us - again):
+                standing = watching.group(row["group_key"]).standing
+                standing.raised_last = max(standing.raised_last, row["raised_at"])
+
+
 def _warmed(kept: Snapshot | None, catalogue: Catalogue, sector: str, rules: list[Rule], old: list[Rule]) -> Engine:
     """What an older snapshot still knows (newest times, places), under today's rules; else an empty engine.
 
-    Not its timers: the readings between the snapshot and where reading goes on are taken by nobody again.
+    Not its timers: those are filled from stored readings, which the snapshot may not know yet.
     """
     if kept is not None:
         try:

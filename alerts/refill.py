@@ -1,9 +1,10 @@
-"""What rules remember, filled from stored readings where an engine begins without its state: windows, the last while of
-a change, entries, who stands where. Timers are not: an alert that is open comes from the alert table, and every `for`
-begins anew.
+"""What rules remember, filled from stored readings and reports where an engine begins without its state: windows, the
+last while of a change, entries, who stands where, and since when a `for` runs. Which alerts are open is known before,
+from the alert table.
 
-A reading that the log may yet bring is not counted ahead of it: it waits in its group until the log has passed it, so
-that it counts once, and is judged if it is there.
+What the log may yet bring is not counted ahead of it: a reading waits with its group or series until the log has passed
+it, so that it counts once, and is judged if it is there. When a reading was recorded is not stored: it counts as come
+in time.
 """
 
 import asyncio
@@ -19,10 +20,11 @@ from alerts.copyrows import CopyRows
 from alerts.engine import Engine
 from alerts.grouprule import GroupRule
 from alerts.groups import stored_as
+from alerts.reportrule import REMEMBERED_US, ReportRule
 from alerts.rules import Over, Rule
-from alerts.series import Asset
+from alerts.series import UNWATCHED, Asset, Series
 from city.database import Connection
-from city.events import Reading
+from city.events import Reading, Report
 
 MOST_READINGS: Final = 500_000
 """Read at most so many of a metric, a second's work; a window that they don't fill is not whole yet, and says so."""
@@ -41,6 +43,13 @@ SELECT time, series_id, value
  ORDER BY time, series_id
 """
 
+REPORTS: Final = """
+SELECT source, subject, to_us(first_time) AS time, category, severity, status, zone FROM report
+ WHERE sector = $1 AND category = ANY ($2) AND first_time > from_us($3) AND first_time <= from_us($4)
+ ORDER BY first_time DESC, id DESC LIMIT $5
+"""
+MOST_REPORTS: Final = 100_000
+
 
 class StoredSeries(msgspec.Struct, frozen=True):
     """A series, with its asset: where it was last, and all that it has ever measured, in the order met."""
@@ -55,31 +64,47 @@ class StoredSeries(msgspec.Struct, frozen=True):
 
 class Unread(msgspec.Struct, frozen=True):
     """What the log still has to bring, as record times (µs): of the first such record of the partition that is furthest
-    behind, and of the one that is furthest on; now, where a partition has none."""
+    behind, and of the one that is furthest on; now, where a partition has none.
+
+    `judged`: the log has lost some of what nobody judged; what happened up to this time was judged.
+    """
 
     first: int
     last: int
+    judged: int | None = None
+
+    def judged_until(self, max_age_us: int) -> int:
+        """Up to which event time readings were judged, or can't raise any more: the log brings nothing older."""
+        return self.first - max_age_us if self.judged is None else self.judged
+
+    @property
+    def stored_until(self) -> int:
+        """Up to which event time what is stored is to be remembered."""
+        return self.last if self.judged is None else self.judged + 1
 
 
 async def refill(pool: asyncpg.Pool, engine: Engine, unread: Unread) -> int:
     """Fill what the engine's rules remember, as of where reading goes on; how many readings were read.
 
-    The engine's groups must be new. Raises what the database raises.
+    The engine's groups must be new, and its open alerts those of the table. Raises what the database raises.
     """
     readings = 0
+    backs = lookbacks(engine.groups.rules.values())
+    for metric, back in timers(engine).items():
+        backs[metric] = max(backs.get(metric, 0), back)
     async with pool.acquire() as connection:
-        for metric, lookback in sorted(lookbacks(engine.groups.rules.values()).items()):
+        for metric, lookback in sorted(backs.items()):
             readings += await _refill_metric(connection, engine, metric, lookback, unread)
+        await _refill_reports(connection, engine, unread)
     return readings
 
 
 async def _refill_metric(connection: Connection, engine: Engine, metric: str, lookback: int, unread: Unread) -> int:
     plan = engine.roster.plan(metric)
-    found = {row["id"]: StoredSeries(*row) for row in await connection.fetch(SERIES, engine.sector, metric)}
+    found = await stored_series(connection, engine.sector, metric)
     if not found:
         return 0
-    judged_until = unread.first - plan.max_age_us
-    """The log brings nothing older that could raise."""
+    judged_until = unread.judged_until(plan.max_age_us)
     filling = Filling(engine, metric, judged_until, found)
     since = judged_until - min(lookback, MOST_READINGS * plan.cadence_us // len(found))
     rows = CopyRows()
@@ -88,10 +113,40 @@ async def _refill_metric(connection: Connection, engine: Engine, metric: str, lo
         filling.take(*rows.take(data))
         await asyncio.sleep(0)
 
-    arguments = (list(found), since, unread.last, MOST_READINGS)
+    arguments = (list(found), since, unread.stored_until, MOST_READINGS)
     await connection.copy_from_query(READINGS, *arguments, output=take, format="binary", timeout=None)
     filling.finish()
     return filling.readings
+
+
+async def stored_series(connection: Connection, sector: str, metric: str) -> dict[int, StoredSeries]:
+    """The series of a metric, by number."""
+    return {row["id"]: StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metric)}
+
+
+async def _refill_reports(connection: Connection, engine: Engine, unread: Unread) -> None:
+    """Count reports that were made before the log goes on; what they say is what they said last."""
+    until = unread.stored_until if unread.judged is not None else unread.first
+    for rule in engine.groups.rules.values():
+        if not isinstance(rule, ReportRule) or rule.rule.reports is None:
+            continue
+        since = until - max(REMEMBERED_US, rule.timing.clear_us + reach_us(rule.rule))
+        categories = list(rule.rule.reports.categories)
+        for report in await stored_reports(connection, engine.sector, categories, since, until):
+            key = rule.key_of(report)
+            if key is not None:
+                rule.remember(rule.group(key), report, unread.judged is not None)
+
+
+async def stored_reports(
+    connection: Connection, sector: str, categories: list[str], since: int, until: int
+) -> list[Report]:
+    """Reports that were first made after `since` and up to `until` (µs), in that order; of too many, the newest."""
+    rows = await connection.fetch(REPORTS, sector, categories, since, until, MOST_REPORTS)
+    return [
+        Report(sector, source, subject, time, category, severity, "", "", status, zone)
+        for source, subject, time, category, severity, status, zone in reversed(rows)
+    ]
 
 
 class Filling:
@@ -106,6 +161,8 @@ class Filling:
         self._series = series
         self._assets: dict[int, Asset | None] = {}
         self._newest: dict[int, int] = {}
+        self._waiting: list[Series] = []
+        self._timed = any(one.timed for one in engine.roster.plan(metric).thresholds)
 
     def take(self, times: list[int], numbers: list[int], values: list[float]) -> None:
         """Recall readings, in order of time."""
@@ -128,6 +185,18 @@ class Filling:
                 elif not rule.waits:
                     group.stored = group.stored or {}
                     group.stored.setdefault(stored_as(asset.name, metric), []).append((time, value))
+            if self._timed and (series := asset.series[metric]).thresholds:
+                self._time(series, time, value)
+
+    def _time(self, series: Series, time: int, value: float) -> None:
+        """Move the timers of thresholds."""
+        if time <= max(self._judged_until, series.time):
+            series.recall(time, value)
+        elif series.stored is None:
+            series.stored = [(time, value)]
+            self._waiting.append(series)
+        else:
+            series.stored.append((time, value))
 
     def finish(self) -> None:
         """What was recalled counts no more when the log brings it."""
@@ -135,6 +204,12 @@ class Filling:
             asset = self._assets[number]
             if asset is not None:
                 asset.taken = (asset.taken or {}) | {self._metric: max((asset.taken or {}).get(self._metric, 0), time)}
+                series = asset.series[self._metric]
+                if series is not UNWATCHED:
+                    series.time = max(series.time, time)
+                    series.settle()
+        for series in self._waiting:
+            series.settle()
 
     def _meet(self, number: int, time: int) -> Asset | None:
         """The asset of a series, with all its series, made known if it is not; None: the sector is full."""
@@ -163,12 +238,24 @@ def lookbacks(rules: Iterable[GroupRule]) -> dict[str, int]:
     return found
 
 
+def timers(engine: Engine) -> dict[str, int]:
+    """By metric, how far back (µs) the timers of thresholds reach."""
+    found: dict[str, int] = {}
+    for metric in engine.roster.sector.metrics:
+        plan = engine.roster.plan(metric)
+        holds = [max(*one.holds, one.clear_us) for one in plan.thresholds if one.timed]
+        if holds:
+            found[metric] = max(holds) + plan.gap_us + 2 * plan.cadence_us
+    return found
+
+
 def reach_us(rule: Rule) -> int:
     """How far back the rule looks from a reading, but for where things stand now."""
     asked = [rule.asked(level) for level in rule.levels]
     asked += [rule.clear.condition] if rule.clear is not None and rule.clear.condition is not None else []
     window = rule.measure.window_us if isinstance(rule.measure, Over) else 0
-    return window + max(map(_reach_us, asked))
+    holds = [level.hold_us for level in rule.levels] + [rule.clear.hold_us if rule.clear is not None else 0]
+    return window + max(map(_reach_us, asked)) + max(holds)
 
 
 def _reach_us(condition: Condition) -> int:

@@ -21,13 +21,15 @@ MOST_KNOWN: Final = 100_000
 
 
 class ReportRule(GroupRule):
-    """A rule whose every level counts reports. `known` are those that were counted, with their times."""
+    """A rule whose every level counts reports. `known` are those that were counted, with their times; `stored` those
+    that were counted as the database has them, and that the log may yet bring."""
 
     def __init__(self, rule: Rule, sector: Sector) -> None:
         super().__init__(rule, sector)
         self._counts = [judge for judge in self.raises if isinstance(judge, OfEntries)]
         self._within_us = max(judge.within_us for judge in self._counts)
         self.known: dict[Identity, int] = {}
+        self.stored: dict[Identity, None] = {}
 
     def key_of(self, report: Report) -> str | None:
         """The group in which the report counts; None: in none."""
@@ -47,10 +49,28 @@ class ReportRule(GroupRule):
         self._know(identity, report.time)
         self.expire(group, report.time, out)
         group.newest = max(group.newest, report.time)
+        if identity in self.stored:
+            del self.stored[identity]
+        else:
+            self._enter(group, report.time)
+        self._judge(group, NOWHERE, group.newest, True, out)
+
+    def remember(self, group: Group, report: Report, judged: bool) -> None:
+        """Count a report of the database, in order of time; nothing is told. Unless it was `judged` for certain, it is
+        judged if the log brings it."""
+        identity = (report.source, report.subject)
+        if judged:
+            self._know(identity, report.time)
+        elif identity not in self.known:
+            self.stored[identity] = None
+        self._enter(group, report.time)
+        group.newest = self._moment.time = max(group.newest, report.time)
+        self._recall(group)
+
+    def _enter(self, group: Group, time: int) -> None:
         for judge, memory in zip(self._counts, group.memories, strict=False):
             if isinstance(memory, Entries):
-                judge.enter(memory, report.time)
-        self._judge(group, NOWHERE, group.newest, True, out)
+                judge.enter(memory, time)
 
     def expire(self, group: Group, until: int, out: list[Transition]) -> None:
         """What time alone brings up to `until`: reports grow too old to count, and calm lasts."""

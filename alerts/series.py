@@ -41,10 +41,15 @@ class Series(msgspec.Struct, gc=False):
     low: float = -math.inf
     high: float = math.inf
     progress: dict[str, Progress] | None = None
+    stored: list[tuple[int, float]] | None = None
+    """Readings of the database that the log may yet bring: they move timers once a later one comes."""
 
     def settle(self) -> None:
-        """Compute the quiet band anew from where every rule stands; empty while a timer runs."""
+        """Compute the quiet band anew from where every rule stands; empty while a timer runs, or may."""
         low, high = -math.inf, math.inf
+        if self.stored:
+            self.low, self.high = math.inf, -math.inf
+            return
         for threshold in self.thresholds:
             stand = self.progress.get(threshold.rule.rule) if self.progress else None
             if stand is not None and stand.running:
@@ -53,6 +58,32 @@ class Series(msgspec.Struct, gc=False):
             bottom, top = threshold.quiet_band(stand.level if stand is not None else 0)
             low, high = max(low, bottom), min(high, top)
         self.low, self.high = low, high
+
+    def recall(self, time: int, value: float) -> None:
+        """Move timers by a reading that was judged before; `settle` when all are."""
+        progress = self.progress if self.progress is not None else {}
+        for threshold in self.thresholds:
+            if not threshold.timed:
+                continue
+            name = threshold.rule.rule
+            stand = progress.get(name)
+            if stand is None:
+                low, high = threshold.quiet_band(0)
+                if low <= value <= high:
+                    continue
+                stand = progress[name] = Progress(threshold.count)
+            stand.recall(threshold, time, value, self.plan.gap_us)
+            if not stand.level and not stand.running:
+                del progress[name]
+        self.progress = progress or None
+
+    def catch_up(self, time: int) -> None:
+        """Recall what is stored from before a reading that now comes, as if it had come in its turn."""
+        stored = self.stored or []
+        for then, value in stored:
+            if then < time:
+                self.recall(then, value)
+        self.stored = [one for one in stored if one[0] > time] or None
 
 
 UNWATCHED: Final = Series(Plan("", 0, 0, 0, ()), (), time=1 << 62)

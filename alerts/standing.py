@@ -83,6 +83,15 @@ class Standing(msgspec.Struct):
             self.level -= 1
         return self.level != level
 
+    def recall(self, timing: Timing, time: int, raises: Sequence[Truth], calms: Sequence[Truth], active: bool) -> None:
+        """Move the timers by what was judged before, by an engine whose timers are lost; the level stays."""
+        if active:
+            self._rise(timing, time, raises)
+        else:
+            self._stop(raises, active)
+        if self.level and time > self.raised_at:
+            self._fall(timing, time, calms)
+
     def due(self, timing: Timing) -> int:
         """When the timer towards calm of the present level ends; 0: it does not run."""
         began = self.back[self.level - 1] if self.level else 0

@@ -13,7 +13,7 @@ from alerts.rules import Rule, Severity
 class Threshold:
     """A rule compiled for evaluation; shared by every group that the rule watches."""
 
-    __slots__ = ("above", "calm", "clear_us", "count", "holds", "limits", "rule")
+    __slots__ = ("above", "calm", "clear_us", "count", "holds", "limits", "rule", "timed")
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -23,6 +23,7 @@ class Threshold:
         self.holds = tuple(level.hold_us for level in rule.levels)
         self.count = len(self.limits)
         self.clear_us = rule.clear.hold_us if rule.clear is not None else 0
+        self.timed = any(self.holds) or self.clear_us > 0
         if rule.clear is None or rule.clear.limit is None:
             self.calm = self.limits
         else:
@@ -92,6 +93,14 @@ class Progress:
         while self.level and self.back[self.level - 1] and time - self.back[self.level - 1] >= threshold.clear_us:
             self.back[self.level - 1] = 0
             self.level -= 1
+
+    def recall(self, threshold: Threshold, time: int, value: float, gap_us: int) -> None:
+        """Move the timers by a reading that was judged before, by an engine whose timers are lost; the level stays."""
+        x = value if threshold.above else -value
+        self._rise(threshold, time, x, gap_us)
+        if self.level and time > self.raised_at:
+            self._fall(threshold, time, x, gap_us)
+        self.seen = time
 
     def _rise(self, threshold: Threshold, time: int, x: float, gap_us: int) -> int:
         """Move the timers of the levels above the present one; the highest that is reached, or 0."""

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition as ClientTopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from alerts.worker import Worker
@@ -132,6 +133,16 @@ class Past:
         """The end of each partition."""
         async with open_log_reader(self.city.settings, [TOPIC]) as reader:
             return {tp: await reader.end_offset(tp) for tp in await reader.partitions(TOPIC)}
+
+    async def delete(self) -> None:
+        """The broker keeps nothing of what was sent, as after its retention."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.city.settings.kafka_bootstrap)
+        await admin.start()
+        ends = {
+            ClientTopicPartition(*tp): RecordsToDelete(before_offset=end) for tp, end in (await self.ends()).items()
+        }
+        await admin.delete_records(ends)
+        await admin.close()
 
     async def read(self) -> None:
         """Wait until the worker has judged all that was sent, and has found that it has."""

@@ -1,8 +1,13 @@
 """Twenty minutes without the alert worker while sensors and ingest go on: what happened meanwhile is told on return,
 each thing once and as of its own time, and nobody who did report is called absent."""
 
+import asyncio
 from typing import Final
 
+import pytest
+
+from city.kafka import ensure_topics
+from citywatch.embedded.broker import EmbeddedBroker
 from tests.alerts.conftest import City
 from tests.alerts.past import Past, Sensor
 
@@ -150,5 +155,52 @@ async def test_what_happened_while_nobody_watched_is_told_on_return(city: City) 
     past = Past(city, SENSORS, REPORTS)
     async with past.ingesting():
         await lived_through(past)
+        await past.tell(BACK)
+        await back(past)
+
+
+async def test_an_engine_that_was_renewed_meanwhile_begins_with_what_is_stored(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its journal is another engine's: what was under way comes from the tables, the log is read on."""
+    past = Past(city, SENSORS, REPORTS)
+    async with past.ingesting():
+        await lived_through(past)
+        await past.tell(BACK)
+        await past.stored()
+        for module in ("engine", "freeze", "frozen", "recovery", "runner"):
+            monkeypatch.setattr(f"alerts.{module}.ENGINE_VERSION", 999)
+        await back(past)
+
+
+LOST = 1200
+"""The log keeps nothing of before this second."""
+
+
+@pytest.mark.only(broker="embedded")  # Apache Kafka keeps its log
+async def test_what_was_in_a_log_that_is_gone_is_judged_as_it_is_stored(
+    city: City, embedded_broker: EmbeddedBroker
+) -> None:
+    past = Past(city, SENSORS, REPORTS)
+    async with past.ingesting():
+        await lived_through(past)
+        await past.tell(LOST)
+        await past.stored()
+        await asyncio.to_thread(embedded_broker.stop)
+    embedded_broker.start()
+    await ensure_topics(city.settings, city.catalogue)
+    async with past.ingesting():
+        await past.tell(BACK)
+        await back(past)
+
+
+@pytest.mark.only(broker="kafka")
+async def test_what_retention_took_is_judged_as_it_is_stored(city: City) -> None:
+    past = Past(city, SENSORS, REPORTS)
+    async with past.ingesting():
+        await lived_through(past)
+        await past.tell(LOST)
+        await past.stored()
+        await past.delete()
         await past.tell(BACK)
         await back(past)
