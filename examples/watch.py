@@ -27,6 +27,8 @@ async def main() -> None:
     except (InvalidHandshake, EOFError):
         sys.exit(f"What answers on port {options.port} is not CityWatch; say its port with --port PORT.")
     except ConnectionClosed as ended:
+        if ended.rcvd is not None and ended.rcvd.code in (4401, 4403):
+            sys.exit(f"The server let nobody in ({ended.rcvd.reason}){why(401)}.")
         sys.exit(f"The connection has ended ({ended}); start this again.")
     except OSError:  # refused, or no answer in time
         sys.exit(

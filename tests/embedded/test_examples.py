@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.server import ServerConnection, serve
 
 from citywatch.embedded.process import free_port
 
@@ -66,3 +67,13 @@ async def stranger(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 )
 async def test_another_server_or_a_missing_key_is_told(stranger: str, hint: str) -> None:
     assert hint in await said("watch.py", "city", "--port", stranger)
+
+
+async def test_whoever_has_no_key_is_told_how_to_get_one() -> None:
+    async def refuse(socket: ServerConnection) -> None:
+        await socket.close(4401, "sign_in_required")
+
+    async with serve(refuse, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        line = await said("watch.py", "alerts", "--port", str(port))
+    assert line.startswith("The server let nobody in (sign_in_required): set CITYWATCH_KEY")
