@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from city.kafka import BrokerUnavailable, LogReader, ensure_topics, open_log_reader, planned_topics
+from city.kafka.topics import TopicPlan
 from city.sectors import Catalogue
 from city.settings import Settings
 from citywatch.embedded.broker import EmbeddedBroker
@@ -33,27 +34,33 @@ async def create_topics(broker: EmbeddedBroker, settings: Settings, tell: Callab
             async with asyncio.timeout(ANSWER_S):
                 await ensure_topics(settings, catalogue)
                 created_ms = time.time_ns() // 1_000_000
-                topics = [plan.name for plan in planned_topics(settings, catalogue)]
-                async with open_log_reader(settings, topics) as reader:
-                    used = await _used_before(reader, topics, created_ms)
+                plans = planned_topics(settings, catalogue)
+                async with open_log_reader(settings, [plan.name for plan in plans]) as reader:
+                    used = await _used_before(reader, plans, created_ms)
         except (BrokerUnavailable, TimeoutError) as error:
             tell(f"the broker does not answer ({error or 'in time'}) and starts again")
         else:
             if not used:
                 return
             tell(f"the broker took records before it had topics ({used[0]}) and starts again: those are lost")
-        broker.stop()
+        broker.stop(patience=0)  # it would go on taking records while it ends
         broker.start()
     raise EmbeddedError(
         f"the embedded broker can't be given its topics ({TRIES} times): who else publishes to {broker.bootstrap}?"
     )
 
 
-async def _used_before(reader: LogReader, topics: list[str], created_ms: int) -> list[str]:
-    """Partitions that hold what was taken no later than the topics' creation."""
+async def _used_before(reader: LogReader, plans: list[TopicPlan], created_ms: int) -> list[str]:
+    """Partitions that hold what was taken no later than the topics' creation; topics that were made by others.
+
+    Asking for a topic makes it, with four partitions: its creation may still be under way when ours was refused.
+    """
     used = []
-    for topic in topics:
-        for tp in await reader.partitions(topic):
+    for plan in plans:
+        partitions = await reader.partitions(plan.name)
+        if len(partitions) != plan.partitions:
+            used.append(plan.name)
+        for tp in partitions:
             written = await reader.oldest_write(tp)
             if written is not None and written <= created_ms:
                 used.append(f"{tp.topic}/{tp.partition}")

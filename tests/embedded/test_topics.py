@@ -1,7 +1,11 @@
 """Topics are on an embedded broker before anybody's records, and what its logs held is known when it dies."""
 
+import asyncio
+import time
+
 import asyncpg
 import pytest
+from aiokafka.client import AIOKafkaClient
 
 from city.kafka import Producer, TopicPartition, ensure_topics, open_log_reader, topic_for
 from city.sectors import Catalogue
@@ -34,6 +38,27 @@ async def test_a_broker_that_was_used_before_it_had_topics_is_started_anew(
     cluster = embedded_broker.cluster_id
     await create_topics(embedded_broker, settings, told.append)
     assert (embedded_broker.cluster_id, len(told)) == (cluster, 1)
+
+
+async def test_a_topic_that_another_client_made_by_asking_is_made_anew(
+    settings: Settings, embedded_broker: EmbeddedBroker
+) -> None:
+    client = AIOKafkaClient(bootstrap_servers=settings.kafka_bootstrap)
+    try:
+        await client.bootstrap()
+        await client.set_topics([TRAFFIC])  # leave to create it is the library's habit
+        async with asyncio.timeout(10):
+            while not client.cluster.partitions_for_topic(TRAFFIC):
+                await client.force_metadata_update()
+    finally:
+        await client.close()
+    told: list[str] = []
+    began = time.monotonic()
+    await create_topics(embedded_broker, settings, told.append)
+    assert time.monotonic() - began < 2
+    assert len(told) == 1
+    async with open_log_reader(settings, [TRAFFIC]) as reader:
+        assert len(await reader.partitions(TRAFFIC)) == 2
 
 
 async def test_the_ends_of_all_logs_are_known_to_who_looks(settings: Settings, embedded_broker: EmbeddedBroker) -> None:
