@@ -35,7 +35,7 @@ describe('an alert from a clock that is ahead', () => {
 describe('what the console says of an alert', () => {
   it('is the value of its last transition, and of when', () => {
     const tide = alert({ metric: 'water_level_m', unit: 'm', value: 1.62, limit: 1.6, last_data_at: at(0) });
-    expect(comparisonThen(tide, new Map(), 'Asia/Ho_Chi_Minh')).toBe(`1,62${NBSP}m > 1,60 lúc${NBSP}19:00:00`);
+    expect(comparisonThen(tide, new Map(), 'Asia/Ho_Chi_Minh', true)).toBe(`1,62${NBSP}m > 1,60 lúc${NBSP}19:00:00`);
   });
 
   it('is that a code is the code of an asset', () => {

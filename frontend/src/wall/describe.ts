@@ -36,11 +36,11 @@ export function clockOf(alert: Alert): string {
   return ahead === 0 ? '' : `${say('sourceClock')}${NBSP}+${elapsed(ahead)}`;
 }
 
-/** The value of the last transition, and that it is of then: "1,62 m > 1,60 lúc 18:04:10". */
-export function comparisonThen(alert: Alert, catalogue: Catalogue, timezone: string): string {
+/** The value of the last transition, and that it is of then: "1,62 m > 1,60 lúc 18:04". */
+export function comparisonThen(alert: Alert, catalogue: Catalogue, timezone: string, seconds: boolean): string {
   const compared = comparisonOf(alert, catalogue);
   if (compared === '' || alert.last_data_at === null) return compared;
-  return `${compared} ${say('atTime')}${NBSP}${clock(Date.parse(alert.last_data_at), timezone, true)}`;
+  return `${compared} ${say('atTime')}${NBSP}${clock(Date.parse(alert.last_data_at), timezone, seconds)}`;
 }
 
 /**
