@@ -17,6 +17,7 @@ from aiokafka import TopicPartition as ClientTopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from alerts.runner import SectorRunner
 from alerts.worker import Worker
 from city.clock import SystemClock
 from city.decoding import Decoder
@@ -81,6 +82,12 @@ class Past:
         self.told = 0
         """Up to when the sensors have spoken, seconds of the story."""
         self._worker: Worker | None = None
+
+    @property
+    def runner(self) -> SectorRunner:
+        """That of the worker that runs."""
+        assert self._worker is not None
+        return self._worker._runners["environment"]
 
     async def keep_times(self) -> None:
         """Have the broker keep the times that records are sent with."""
