@@ -15,7 +15,7 @@ import pytest
 
 from citywatch.embedded.broker import EmbeddedBroker
 from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres, serving
-from citywatch.embedded.process import EmbeddedError, end_processes, is_alive, wait_gone
+from citywatch.embedded.process import EmbeddedError, end_processes, free_port, is_alive, wait_gone
 from citywatch.supervisor import ending, leftovers
 from citywatch.supervisor.state import DemoState
 from tests.embedded.test_demo import ROOT, short_path
@@ -170,18 +170,23 @@ def test_only_what_is_marked_for_this_very_folder_is_found(left: Left, tmp_path:
 async def test_a_start_ends_what_was_left_before_it_asks_for_the_port(left: Left) -> None:
     state, family = left
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "citywatch", "demo", "--port", "1", "--directory", str(state.directory)),
+        *(sys.executable, "-m", "citywatch", "demo", "--port", str(free_port()), "--directory", str(state.directory)),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
     assert process.stdout is not None
-    said = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
-    assert "was killed and left running: " in said
-    await asyncio.to_thread(wait_gone, family, 30)
-    process.send_signal(signal.SIGINT)
-    await asyncio.wait_for(process.communicate(), 60)
+    try:
+        said = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        assert "was killed and left running: " in said
+        await asyncio.to_thread(wait_gone, family, 30)
+        process.send_signal(signal.SIGINT)
+        await asyncio.wait_for(process.communicate(), 120)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert not any(map(is_alive, family))
 
 
