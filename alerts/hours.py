@@ -25,6 +25,19 @@ class Hours(msgspec.Struct, frozen=True):
         """Whether the rule is active at this instant (µs)."""
         return _holds(self, time_us // MINUTE_US)
 
+    @property
+    def longest_us(self) -> int | None:
+        """The longest while (µs) for which the rule is active without a break; None: always."""
+        if (self.start, self.end) != (0, DAY_MINUTES):
+            return ((self.end - self.start) % DAY_MINUTES) * MINUTE_US
+        if len(self.days) == len(DAYS):
+            return None
+        run = longest = 0
+        for day in range(2 * len(DAYS)):
+            run = run + 1 if day % len(DAYS) in self.days else 0
+            longest = max(longest, run)
+        return longest * DAY_MINUTES * MINUTE_US
+
     def next_start(self, after_us: int) -> int:
         """The first instant (µs) from `after_us` on at which the rule is active."""
         if self.holds(after_us):

@@ -7,7 +7,7 @@ import yaml
 
 from alerts import rulekeys as keys
 from alerts.conditions import AllOf, AnyOf
-from alerts.ruleconditions import Subject, us
+from alerts.ruleconditions import Subject, said, us
 from alerts.ruleinput import active_of, lateness_of, over_of, reports_of, unit_of, where_of
 from alerts.rulelevels import clear_of, levels_of
 from alerts.rules import PERS, Per, Reports, Rule, Where
@@ -115,6 +115,8 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
         respond_within_s=fields["respond_within"].seconds("respond_within") if "respond_within" in fields else None,
         team=fields["team"].text("team") if "team" in fields else None,
     )
+    if rule.active is not None:
+        _fits(rule, fields["active"], rule.active.longest_us)
     if reports is not None and rule.where.assets:
         fields["where"].refuse("a report has no asset: of where, a rule on reports takes only zones")
     return (
@@ -122,6 +124,16 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
         if ("lateness" in fields)
         else rule
     )
+
+
+def _fits(rule: Rule, active: Node, longest_us: int | None) -> None:
+    """Refuse a `for` that no active while is long enough for."""
+    for level in rule.levels:
+        if longest_us is not None and level.hold_us >= longest_us:
+            active.refuse(
+                f"raise.{level.severity} must last {said(level.hold_us / 1e6)}, and timers begin anew outside active, "
+                f"which lasts {said(longest_us / 1e6)}: it can never be raised"
+            )
 
 
 def _words(node: Node) -> set[str]:

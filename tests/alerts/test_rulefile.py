@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from alerts.rulefile import RuleError, load_rules, parse_rules
@@ -61,6 +62,14 @@ response:
         ("metric: level_m", "metric: level_m\nactive: {hours: '08:00'}", 6, "must be two times of day"),
         ("metric: level_m", "metric: level_m\nactive: {hours: '08:00-08:00'}", 6, "begin when they end"),
         ("metric: level_m", "metric: level_m\nactive: {timezone: Asia/Saigon2}", 6, "no time zone 'Asia/Saigon2'"),
+        (
+            "metric: level_m",
+            "metric: level_m\nactive: {hours: '08:00-08:02'}",
+            6,
+            "must last 2m, and timers begin anew",
+        ),
+        ("metric: level_m", "metric: level_m\nunit: cm", 6, "a rule has no key 'unit'"),
+        ("metric: level_m", "metric: level_m\nsuppressed_by: tide", 6, "a rule has no key 'suppressed_by'"),
         ("metric: level_m", "metric: level_m\nper: zone\nreports: {category: flooding}", 7, "not both"),
         ("metric: level_m\n", "", 1, "needs a metric, or reports, or all_of or any_of"),
         ("metric: level_m", "metric: [", 6, "is no YAML"),
@@ -124,6 +133,10 @@ HEAD = GOOD[: GOOD.index("metric:")]
         ("metric: level_m\nraise: {warning: {above: 1, frozen: 10m}}", "exactly one of above"),
         ("metric: level_m\nraise: {warning: {above: 1}, critical: {frozen: 10m}}", "mixes above and frozen"),
         ("metric: level_m\nraise: {warning: {changed_by: {value: 1, within: 5m}}}\nclear: {below: 1}", "only 'for'"),
+        (
+            "metric: weekly\nactive: {days: 'sat, sun, mon'}\nraise: {warning: {above: 1, for: 3d}}",
+            "which lasts 3d: it can never be raised",
+        ),
         ("metric: weekly\nlateness: 15d\nraise: {warning: {above: 1}}", "raises nothing"),
         (
             "per: zone\nreports: {category: crime}\nraise: {warning: {repeats: {times: 2, within: 5m}}}",
@@ -149,6 +162,16 @@ def test_a_good_rule_is_read_whole_and_survives_the_database() -> None:
     ]
     assert decode_rule(encode_rule(rule)) == rule
     assert loaded.source.startswith("rule: tide")
+
+
+def test_no_for_can_be_seen_to_last_where_readings_come_too_rarely() -> None:
+    catalogue = town()
+    river = catalogue.sectors["river"]
+    rare = msgspec.structs.replace(river.metrics["level_m"], cadence_s=600)
+    sector = msgspec.structs.replace(river, metrics={**river.metrics, "level_m": rare})
+    catalogue = Catalogue({**catalogue.sectors, "river": sector}, catalogue.city)
+    with pytest.raises(RuleError, match="comes rarer than its max_age allows"):
+        parse_rules(GOOD, catalogue, Path("rules/tide.yaml"), ZONES)
 
 
 def test_two_rules_of_one_name_are_refused_with_both_places(tmp_path: Path) -> None:
