@@ -367,7 +367,7 @@ def test_a_client_that_takes_nothing_is_let_go_after_a_while_and_one_that_takes_
     assert one.clients == {slow.client, well.client}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_however_slow_a_client_is_it_ends_with_the_truth(data: st.DataObject) -> None:
     """Any interleaving of transitions, stalls and resumptions leaves every screen with the book's open alerts."""
