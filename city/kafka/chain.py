@@ -101,6 +101,15 @@ class Chain:
             at = self.after(at, header)
         return len(self._data)
 
+    def seamless(self, position: int) -> int | None:
+        """First offset after the complete batches if each begins where the one before it ends; None otherwise."""
+        at = 0
+        while (header := self.header(at)) is not None:
+            if self.is_broken(header) or header.base_offset != position:
+                return None
+            position, at = header.next_offset, self.after(at, header)
+        return position
+
     def first_offset(self) -> int:
         """Where the first complete batch begins; 0 when there is none."""
         header = self.header(0)

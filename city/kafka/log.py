@@ -11,6 +11,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
 from city.kafka.byid import TopicIds, ids_of
+from city.kafka.chain import Chain
 from city.kafka.client import Client
 from city.kafka.errors import BrokerUnavailable
 from city.kafka.inflate import Inflater
@@ -22,6 +23,7 @@ READ_COMMITTED: Final = 1
 TIMESTAMP_TYPE: Final = "message.timestamp.type"
 _TOPIC: Final = 2  # the kind of resource
 _EARLIEST: Final = -2
+_LATEST: Final = -1
 _PROBE_BYTES: Final = 1024 * 1024
 _PROBE_WAITS_MS: Final = (20, 100, 500, 2_000)
 """The embedded broker hands out only what it finds within the wait: nothing, when a log is long and the wait short."""
@@ -116,6 +118,17 @@ class LogReader:
         (_, ((_, error, written, *_),)) = answer.topics[0]
         _check(tp, error)
         return int(written) if written > 0 else None
+
+    async def is_seamless(self, tp: TopicPartition) -> bool:
+        """Whether a short log of the embedded broker has batch behind batch from 0 to its end, and none beyond."""
+        request = OffsetRequest(-1, READ_COMMITTED, [(tp.topic, [(tp.partition, _LATEST)])])
+        answer = await self._of_leader(tp, request)
+        (_, ((_, error, _, filed, *_),)) = answer.topics[0]
+        _check(tp, error)
+        end = await self.end_offset(tp)
+        part = await self._fetch(tp, 0, _PROBE_BYTES, _PROBE_WAITS_MS[1])
+        reach = Chain(part.data, part.end).seamless(0)
+        return filed <= end and reach is not None and reach >= end
 
     async def ends(self, topics: Iterable[str]) -> dict[TopicPartition, int]:
         """Last stable offsets of all partitions of these topics; a partition about which nobody tells is left out.

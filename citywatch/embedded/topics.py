@@ -51,7 +51,9 @@ async def create_topics(broker: EmbeddedBroker, settings: Settings, tell: Callab
 
 
 async def _used_before(reader: LogReader, plans: list[TopicPlan], created_ms: int) -> list[str]:
-    """Partitions that hold what was taken no later than the topics' creation; topics that were made by others.
+    """Partitions with what was taken before they were numbered anew; topics that were made by others.
+
+    What came in the milliseconds of the creation itself is sound where the log has neither hole nor overlap.
 
     Asking for a topic makes it, with four partitions: its creation may still be under way when ours was refused.
     """
@@ -62,6 +64,6 @@ async def _used_before(reader: LogReader, plans: list[TopicPlan], created_ms: in
             used.append(plan.name)
         for tp in partitions:
             written = await reader.oldest_write(tp)
-            if written is not None and written <= created_ms:
+            if written is not None and written <= created_ms and not await reader.is_seamless(tp):
                 used.append(f"{tp.topic}/{tp.partition}")
     return used
