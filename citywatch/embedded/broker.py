@@ -81,10 +81,18 @@ class EmbeddedBroker:
             time.sleep(0.01)
 
     def ready(self) -> bool:
-        """Whether its port accepts connections now."""
+        """Whether its port accepts connections now, and it is this broker who does."""
         with socket.socket() as probe:
             probe.settimeout(0.2)
-            return self.pid is not None and probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return self._listens() and probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _listens(self) -> bool:
+        """Two that start at once may both find the port free; the other one's broker answers too."""
+        try:
+            sockets = psutil.Process(self.pid).net_connections("tcp") if self.pid else []
+        except psutil.Error:
+            return False
+        return any(one.status == psutil.CONN_LISTEN and one.laddr.port == self.port for one in sockets)
 
     def resident_bytes(self) -> int:
         """Memory that the broker holds (RSS), bytes; 0 when it is not running."""

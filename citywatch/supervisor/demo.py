@@ -56,8 +56,7 @@ class Demo:
         self.options = options
         self.steps = Steps(state.logs / "supervisor.log")
         self.postgres = EmbeddedPostgres(state.postgres, log=state.logs / "postgres.log")
-        port = KAFKA_PORT if can_bind(KAFKA_PORT) else 0
-        self.broker = EmbeddedBroker(port=port, log=state.logs / "broker.log")
+        self.broker = EmbeddedBroker(log=state.logs / "broker.log")
         self.settings = Settings()
         self._ends = LogEnds(self.settings)
         self.renewals = 0
@@ -83,7 +82,7 @@ class Demo:
                 self.postgres.start()
                 self.postgres.create_database(DATABASE)
             with self.steps.step("Broker (embedded, Kafka protocol)"):
-                self.broker.start()
+                self._start_broker()
             self.settings = Settings(
                 database_dsn=self.postgres.dsn(DATABASE), kafka_bootstrap=self.broker.bootstrap, broker="embedded"
             )
@@ -93,6 +92,19 @@ class Demo:
         finally:
             self.broker.stop()
             self.postgres.stop()
+
+    def _start_broker(self) -> None:
+        """On Kafka's usual port, or on any free one if that is taken, be it in this very moment."""
+        if can_bind(KAFKA_PORT):
+            self.broker.port = KAFKA_PORT
+            try:
+                self.broker.start()
+            except EmbeddedError:
+                self.broker.stop()
+            else:
+                return
+        self.broker.port = 0
+        self.broker.start()
 
     async def _open_log(self) -> None:
         """Topics for a broker that started just now; then the books are told how far the log before it went."""

@@ -72,6 +72,19 @@ async def test_every_start_of_the_broker_is_another_log_on_the_same_port(embedde
     assert await cluster() not in ("", first)
 
 
+def test_another_ones_broker_on_the_port_is_not_taken_for_this_one(
+    embedded_broker: EmbeddedBroker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("citywatch.embedded.broker.can_bind", lambda port: True)  # both looked before either began
+    late = EmbeddedBroker(port=embedded_broker.port, log=tmp_path / "late.log")
+    try:
+        with pytest.raises(EmbeddedError, match="ended while starting"):
+            late.start()
+    finally:
+        late.stop()
+    assert embedded_broker.ready()
+
+
 def test_a_taken_port_is_said_in_a_sentence(embedded_broker: EmbeddedBroker) -> None:
     second = EmbeddedBroker(port=embedded_broker.port)
     with pytest.raises(EmbeddedError, match=f"port {embedded_broker.port} is taken"):
