@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
@@ -16,8 +17,9 @@ QUIET = {
 """Libraries that speak at INFO of what is no news."""
 
 
-def configure(service: str, settings: Settings | None = None) -> None:
+def configure(service: str, settings: Settings | None = None, stream: TextIO | None = None) -> None:
     """Send structlog and the standard library's logging the same way, each line naming the service."""
+    stream = stream or sys.stderr
     settings = settings or Settings()
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -31,11 +33,11 @@ def configure(service: str, settings: Settings | None = None) -> None:
     if settings.log_format == "json":
         renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
     else:
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        renderer = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

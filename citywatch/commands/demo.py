@@ -55,6 +55,7 @@ def demo(
     if scenario not in SCENARIOS:
         print(f"there is no scenario {scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
         raise typer.Exit(2)
+    from citywatch import logs
     from citywatch.supervisor import leftovers
     from citywatch.supervisor.demo import Demo, Options
 
@@ -64,7 +65,9 @@ def demo(
             leftovers.end(state.directory, print)
             _need(preflight.place_problems(port))
             leftovers.mark(state.directory)
-            asyncio.run(_until_signalled(Demo(state, options)))
+            with (state.logs / "supervisor.log").open("a", encoding="utf-8") as log:
+                logs.configure("demo", stream=log)  # the terminal is for what people are told
+                asyncio.run(_until_signalled(Demo(state, options)))
     except EmbeddedError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from error

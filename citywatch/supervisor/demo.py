@@ -108,7 +108,7 @@ class Demo:
 
     async def _open_log(self) -> None:
         """Topics for a broker that started just now; then the books are told how far the log before it went."""
-        await create_topics(self.broker, self.settings, self.steps.say)
+        await create_topics(self.broker, self.settings, self.steps.note)
         await self._ends.tell()
 
     async def _prepare_all(self) -> None:

@@ -110,6 +110,7 @@ async def test_the_demo_lives_through_a_kill_a_stop_a_second_start_and_a_renewal
     directory = short_path / "state"
     async with demo(directory, "--scenario", "calm", "--rate", "50") as first:
         await first.says(r"Everything runs since")
+        assert not [line for line in first.printed if re.match(r"\d{4}-\d\d-\d\d", line)], "logs are in the files"
         link = (await first.says(rf"wall +http://127\.0\.0\.1:{first.port}/wall#link=([\w-]+)$"))[1]
         token = await asyncio.to_thread(claim, first.port, link)
         assert re.fullmatch(r"[\w-]{43}", token), "the printed link opens the wall"
