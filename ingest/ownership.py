@@ -117,7 +117,16 @@ class Ownership:
     async def _take_one(self, cluster: str, tp: TopicPartition, log_start: int, end: int) -> tuple[Owned, bool]:
         async with self._pool.acquire() as connection, self._ending_blockers(connection) as freed:
             owned = await self._raise_epoch(connection, _TAKE, cluster, tp, log_start)
-            if not await self._is_same_log(owned, log_start, end):
+            same = await self._is_same_log(owned, log_start, end)
+            if not same:  # others may have gone on since the broker was asked; from the epoch on nobody does
+                asked = await self._extent(tp)
+                if isinstance(asked, BrokerUnavailable):
+                    raise asked
+                log_start, end = asked
+                same = await self._is_same_log(owned, log_start, end)
+            if await self._reader.cluster_id() != cluster:  # of this one nothing can be said any more, nor of its heir
+                raise BrokerUnavailable("the broker is another one since it was asked")
+            if not same:
                 log.warning("another log under the same name", **owned.names, was_at=owned.next_offset, end=end)
                 metrics.NEW_GENERATIONS.labels(tp.topic).inc()
                 owned = await self._raise_epoch(connection, _BEGIN, cluster, tp, log_start, owned.generation + 1)

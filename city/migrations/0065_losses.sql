@@ -1,8 +1,10 @@
 -- What is known of logs that are gone: how far they went, and therefore how much of them was never read.
 
--- known_end: how far ingest has seen the log go. closed_at: since when another log stands in its place.
+-- known_end: how far ingest has seen the log go. closed_at: since when another log stands in its place. taken_at: when
+-- its owner took it.
 ALTER TABLE ledger
     ADD COLUMN known_end bigint,
+    ADD COLUMN taken_at timestamptz,
     ADD COLUMN closed_at timestamptz,
     ADD COLUMN accepted_lost bigint NOT NULL DEFAULT 0;
 

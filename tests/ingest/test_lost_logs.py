@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 
-from city.kafka import TopicPartition, ensure_topics, topic_for
+from city.kafka import TopicPartition, ensure_topics, open_log_reader, topic_for
 from citywatch.embedded.broker import EmbeddedBroker
 from ingest.ends import KnownEnds
+from ingest.ownership import Owned, Ownership
 from tests.ingest.conftest import City, event, now_us
 from tests.ingest.test_ledger_command import environment, ledger
 
@@ -15,6 +17,7 @@ pytestmark = [pytest.mark.only(broker="embedded"), pytest.mark.usefixtures("envi
 __all__ = ["environment"]
 
 TRAFFIC = topic_for("traffic")
+BOOKS = "SELECT cluster, generation, closed_at FROM ledger WHERE topic = $1 AND partition = 0"
 LOST = "SELECT cluster, topic, partition, lost FROM ledger_lost WHERE lost > 0"
 
 
@@ -144,3 +147,64 @@ async def test_a_log_that_was_read_to_its_end_loses_nothing(city: City, embedded
     assert (code, "the books agree with the broker" in output) == (0, True), output
     assert await lost(city) == []
     assert await city.pool.fetchval("SELECT count(*) FROM ledger WHERE cluster = $1 AND closed_at IS NULL", gone) == 0
+
+
+@pytest.fixture
+def before_the_epoch(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """A taker of the name `paused` stands between the broker's answers and the epoch: it is there; it may go on."""
+    there, may_go_on = asyncio.Event(), asyncio.Event()
+    real = Ownership._raise_epoch
+
+    async def raise_epoch(self: Ownership, *arguments: Any) -> Owned:
+        if self._owner == "paused" and not may_go_on.is_set():
+            there.set()
+            await may_go_on.wait()
+        return await real(self, *arguments)
+
+    monkeypatch.setattr(Ownership, "_raise_epoch", raise_epoch)
+    return there, may_go_on
+
+
+async def test_an_answer_from_before_a_pause_makes_no_other_log(
+    city: City, before_the_epoch: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    there, may_go_on = before_the_epoch
+    await city.publish(readings(0, 10), partition=0)
+    tp = TopicPartition(TRAFFIC, 0)
+    async with open_log_reader(city.settings, [TRAFFIC]) as reader:
+        taking = asyncio.create_task(Ownership(city.pool, reader, "paused").take([tp]))
+        await there.wait()
+        async with city.worker():
+            await city.publish(readings(10, 10), partition=0)
+            await city.until_total(20)
+        may_go_on.set()
+        assert await taking == {tp: 20}
+    books = await city.pool.fetch(
+        "SELECT generation, closed_at FROM ledger WHERE topic = $1 AND partition = 0", TRAFFIC
+    )
+    assert [tuple(book) for book in books] == [(1, None)]
+
+
+async def test_who_was_paused_while_the_broker_died_closes_no_book_of_the_next(
+    city: City, embedded_broker: EmbeddedBroker, before_the_epoch: tuple[asyncio.Event, asyncio.Event]
+) -> None:
+    there, may_go_on = before_the_epoch
+    gone = embedded_broker.cluster_id
+    await city.publish(readings(0, 10), partition=0)
+    async with city.worker():
+        await city.until_total(10)
+    async with open_log_reader(city.settings, [TRAFFIC]) as reader:
+        taking = asyncio.create_task(Ownership(city.pool, reader, "paused").take([TopicPartition(TRAFFIC, 0)]))
+        await there.wait()
+        await die(city, embedded_broker)
+        async with city.worker():
+            await city.publish(readings(10, 5), partition=0)
+            await city.until_total(15)
+        may_go_on.set()
+        assert await taking == {}
+    books = await city.pool.fetch(BOOKS, TRAFFIC)
+    assert {book["cluster"]: book["closed_at"] is not None for book in books} == {
+        gone: True,
+        embedded_broker.cluster_id: False,
+    }
+    assert await lost(city) == []
