@@ -21,8 +21,10 @@ BUFFER_BYTES: Final = 16 * 1024 * 1024
 """Of fetched and not yet taken responses; nothing more is fetched above it."""
 PARTITION_BUFFER: Final = 2 * 1024 * 1024
 MOST_PATIENCE_MS: Final = 500
-"""The embedded broker hands out only what it finds within the wait, so a reader that is behind and gets nothing waits
-longer each time, up to this."""
+"""The embedded broker hands out only what it finds within the wait, one partition after the other, so a reader that is
+behind and gets nothing of a partition asks for that one first, and waits longer each time, up to this."""
+STARVED_S: Final = 0.25
+"""A partition that brought nothing for so long, though there is something, is no matter of whose turn it was."""
 _FULL_PAUSE_S: Final = 0.05
 
 
@@ -111,7 +113,7 @@ class Fetcher:
         ids: dict[str, bytes] = {}
         versions: dict[TopicPartition, object] = {}
         most = FETCH_BYTES
-        for state in states:
+        for state in sorted(states, key=lambda state: state.served):
             assert state.reach is not None
             topics.setdefault(state.tp.topic, []).append((state.tp.partition, state.reach, state.fetch_bytes))
             most = max(most, state.fetch_bytes)
@@ -131,13 +133,17 @@ class Fetcher:
                 if self._client.cluster.leader_for_partition(state.tp) == node or state in states
             )
             return
-        got = False
+        got = starved = False
+        now = time.monotonic()
         for tp, part in fetched_parts(answer, {id_: topic for topic, id_ in ids.items()}):
             state_now = self.partitions.get(tp)
             if state_now is None or state_now.version is not versions.get(tp):
                 continue
+            if part.data or state_now.reach is None or part.end <= state_now.reach:
+                state_now.served = now
+            starved |= now - state_now.served > STARVED_S
             got |= await self.intake.receive(state_now, part)
-        starved = not got and any(state.reach is not None and state.end > state.reach for state in states)
+        starved |= not got and any(state.reach is not None and state.end > state.reach for state in states)
         self._patience_ms[node] = min(wait_ms * 2 + 10, MOST_PATIENCE_MS) if starved else 0
         self._on_ready()
         if full and not got:

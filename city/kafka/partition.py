@@ -49,6 +49,8 @@ class PartitionState:
         self.chunks: deque[tuple[Unpacker, int]] = deque()
         self.buffered = 0
         self.not_before = 0.0
+        self.served = time.monotonic()
+        """When an answer last brought something, or said that there is nothing."""
         self.version = object()
 
     @property
@@ -63,7 +65,7 @@ class PartitionState:
 
     def rest(self, seconds: float) -> None:
         """Not to be fetched for so long."""
-        self.not_before = time.monotonic() + seconds
+        self.not_before = self.served = time.monotonic() + seconds
 
     def take(self, limit: int, room: int = sys.maxsize) -> Batch | None:
         """At most `limit` records of what is buffered, as one batch; None when that passes no offset.
