@@ -1,6 +1,7 @@
 """What the demo says once everything runs: where it is, how to get in, what to look at, how to stop it."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -32,7 +33,12 @@ def greeting(
     others = (
         f"`{typed()} simulate --list` tells the other scenarios."
         if scenario.name == "flood"
-        else "`make demo SCENARIO=flood` (after a stop) floods the city."
+        else f"`{_flood(state, port)}` (after a stop) floods the city."
+    )
+    stop, reset = (
+        ("make demo-stop", "make demo-reset")
+        if _is_default(state)
+        else (f"{_demo_of(state)} --stop", f"{_demo_of(state)} --reset")
     )
     return f"""
 Everything runs since {seconds:.1f} s.
@@ -44,8 +50,21 @@ Everything runs since {seconds:.1f} s.
   Kafka     {bootstrap:<28}          for publishers
 Try: watch the wall; {"once it is clear, " if waits else ""}{scenario.outlook}
      {others} README.md shows how to publish an event of your own.
-Stop: Ctrl-C, or `make demo-stop`. The data stays in {state.directory}; `make demo-reset` forgets it.
+Stop: Ctrl-C, or `{stop}`. The data stays in {state.directory}; `{reset}` forgets it.
 Logs: {state.logs}"""
+
+
+def _is_default(state: DemoState) -> bool:
+    """Whether `make` means this demo: it knows of one folder."""
+    return state.directory == DemoState().directory
+
+
+def _demo_of(state: DemoState) -> str:
+    return f"{typed()} demo --directory {shlex.quote(str(state.directory))}"
+
+
+def _flood(state: DemoState, port: int) -> str:
+    return "make demo SCENARIO=flood" if _is_default(state) else f"{_demo_of(state)} --port {port} --scenario flood"
 
 
 def typed() -> str:
