@@ -8,6 +8,7 @@ import asyncpg
 import typer
 
 from access import devices
+from city.settings import Settings
 from citywatch.local import actor, permission, principal
 from citywatch.store import failed, in_store, known_places, minute, print_table, scope
 
@@ -55,7 +56,9 @@ def list_() -> None:
 @permission("devices.pair")
 def link(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the screens will be called.")],
-    address: Annotated[str, typer.Option(help="How the screens call the center.")] = "http://127.0.0.1:8700",
+    address: Annotated[
+        str, typer.Option(help="How the screens call the center; else this machine's, at CITYWATCH_CENTER_PORT.")
+    ] = "",
     uses: Annotated[int, typer.Option(min=1, max=1000, help="So many screens.")] = 1,
     hours: Annotated[float, typer.Option(min=0.01, max=24 * 30, help="It ends after so many hours.")] = 24,
     sector: Annotated[list[str] | None, typer.Option("--sector", help="Only this sector; once for each.")] = None,
@@ -73,6 +76,7 @@ def link(
             pool, principal(), None, name, uses=uses, lasts=lasts, sectors=sector or (), zones=zone or ()
         )
 
+    address = address or f"http://127.0.0.1:{Settings().center_port}"  # the running demo's, where one was joined
     typer.echo(f"{address.rstrip('/')}/wall#link={in_store('devices', work)}")
 
 

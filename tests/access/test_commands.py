@@ -4,8 +4,11 @@ import asyncio
 import getpass
 import hashlib
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from city.settings import Settings
 from city.zones import ZoneMap
 from citywatch.local import permission
 from citywatch.main import COMMANDS, declarations, load
+from citywatch.supervisor.state import DemoState
 from tests.conftest import execute
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "access.md"
@@ -240,6 +244,23 @@ def test_a_link_and_its_screen(store: str) -> None:
         good("devices", "revoke", one)
     assert "no id" in bad("devices", "revoke", "hall", code=2)
     assert "There is no paired screen" in bad("devices", "revoke", ids[0])
+
+
+def test_a_link_calls_the_center_at_the_port_of_the_demo_of_this_folder(
+    store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CITYWATCH_CENTER_PORT", raising=False)
+    assert good("devices", "link", "hall").startswith("http://127.0.0.1:8700/wall#link=")
+    monkeypatch.delenv("CITYWATCH_DATABASE_DSN")
+    state = DemoState()
+    with state.owned(8790):
+        state.share({"CITYWATCH_DATABASE_DSN": store, "CITYWATCH_CENTER_PORT": "8790"})
+        done = subprocess.run(
+            [sys.executable, "-m", "citywatch", "devices", "link", "hall"],
+            env={**os.environ, "PYTHONPATH": str(DOCUMENT.parents[1])}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert done.stdout.startswith("http://127.0.0.1:8790/wall#link=")
 
 
 def test_the_trail_names_the_systems_user_and_is_proved(store: str) -> None:
