@@ -9,6 +9,7 @@ import msgspec
 
 from alerts.acts import Queryable
 from alerts.shelving import over
+from alerts.system import SYSTEM
 from city.actor import Actor
 from city.timestamps import format_time, from_datetime
 
@@ -29,6 +30,9 @@ SELECT rule, severity, count(*) AS alerts FROM alert
  WHERE raised_at > clock_timestamp() - make_interval(days => $2)
    AND maintenance_takes(jsonb_populate_record(NULL::maintenance, $1::text::jsonb), sector, rule, zone, asset)
  GROUP BY rule, severity ORDER BY count(*) DESC, rule, severity
+"""
+NEVER_APPLIED: Final = """
+SELECT name FROM unnest($1::text[]) AS asked (name) WHERE NOT EXISTS (SELECT FROM rule WHERE rule.name = asked.name)
 """
 LOOK_BACK_DAYS: Final = 7
 MOST_SHOWN: Final = 100
@@ -96,6 +100,12 @@ async def end(connection: Queryable, window_id: uuid.UUID, actor: Actor) -> None
         raise UnknownWindow
     if row["outcome"] == "over":
         raise over(row)
+
+
+async def unknown_rules(connection: Queryable, names: list[str]) -> list[str]:
+    """Those that are neither built in nor were ever applied; a retired rule's alerts may still be open."""
+    applied = [name for name in names if name not in SYSTEM]
+    return [row["name"] for row in await connection.fetch(NEVER_APPLIED, applied)] if applied else []
 
 
 async def standing(connection: Queryable) -> list[Window]:

@@ -33,6 +33,7 @@ router = resources("/maintenance", tag="alerts")
 MayRead = Annotated[Principal, Depends(Permit("alerts.read"))]
 MayManage = Annotated[Principal, Depends(Permit("maintenance.manage"))]
 LONGEST_US: Final = 366 * 24 * 3_600_000_000
+CLOCKS_DIFFER_US: Final = 60_000_000
 Rules = Annotated[list[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]], Field(max_length=200)]
 When = Annotated[str, Field(max_length=64, json_schema_extra={"format": "date-time"})]
 
@@ -104,7 +105,7 @@ async def windows(center: CenterOf, who: MayRead) -> Response:
 )
 async def preview(center: CenterOf, who: MayManage, body: ExtentIn) -> Response:
     """Now, and in the last seven days."""
-    return json_answer(await store.preview(center.pool, _extent(center, who, body)))
+    return json_answer(await store.preview(center.pool, await _extent(center, who, body)))
 
 
 @router.post(
@@ -116,9 +117,11 @@ async def preview(center: CenterOf, who: MayManage, body: ExtentIn) -> Response:
 async def announce(center: CenterOf, who: MayManage, actor: ActorOf, body: NewWindow) -> Response:
     """What it hides comes back by itself when it is over."""
     starts, until, now = instant(body.starts_at, "starts_at"), instant(body.until, "until"), center.clock.now_us()
+    if starts < now - CLOCKS_DIFFER_US:
+        raise ApiError(422, "invalid", "starts_at: a window begins now or later; what is past stays as it was.")
     if not max(starts, now) < until <= now + LONGEST_US:
         raise ApiError(422, "invalid", "until: a window ends after it begins, later than now, and within a year.")
-    extent = _extent(center, who, body)
+    extent = await _extent(center, who, body)
     made = await store.announce(center.pool, extent, to_datetime(starts), to_datetime(until), body.why, actor)
     return json_answer(made, 201)
 
@@ -141,12 +144,15 @@ async def end(center: CenterOf, who: MayManage, actor: ActorOf, window_id: uuid.
     return Response(status_code=204)
 
 
-def _extent(center: Center, who: Principal, body: ExtentIn) -> store.Extent:
+async def _extent(center: Center, who: Principal, body: ExtentIn) -> store.Extent:
     """Raises ApiError 422 for an extent without bounds or with what there is not; Denied."""
-    if not (body.sectors or body.zones or body.rules or body.assets):
+    every_asset = body.assets is not None and not body.assets.replace("*", "").strip()
+    if not (body.sectors or body.zones or body.rules) and (body.assets is None or every_asset):
         raise ApiError(422, "unbounded", "Give sectors, zones, rules or assets; a whole city is never in maintenance.")
     known_scope(center, body.sectors, body.zones)
     _within(who, body.sectors, body.zones)
+    for rule in await store.unknown_rules(center.pool, body.rules):
+        raise ApiError(422, "unknown_rule", f"No rule is called {rule!r}; `citywatch rules list` shows those in force.")
     return msgspec.convert(body.model_dump(include={"sectors", "zones", "rules", "assets"}), store.Extent)
 
 

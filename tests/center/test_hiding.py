@@ -197,6 +197,7 @@ async def test_a_window_hides_by_sector_zone_rule_and_asset_and_begins_and_ends_
         start=1,
     ):
         await raise_alert(db, number, **fields)
+    await db.execute("INSERT INTO rule VALUES ('pumps', 1, '{}', '', now(), 'test', false, 1, 2)")  # retired
     async with client(guarded.url, by_session(await people.person("supervisor"))) as chief:
         cases: list[tuple[dict[str, Any], set[int]]] = [
             ({"zones": ["26740"]}, {1, 4}),
@@ -223,6 +224,36 @@ async def test_a_window_hides_by_sector_zone_rule_and_asset_and_begins_and_ends_
         assert await hiding.look() == 3
         assert (await chief.get("/api/v1/maintenance")).json()["windows"] == []
         assert (await chief.post("/api/v1/maintenance/preview", json={})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("extent", "code", "said"),
+    [
+        ({"assets": "*"}, "unbounded", "a whole city is never in maintenance"),
+        ({"assets": "**"}, "unbounded", "a whole city is never in maintenance"),
+        ({"zones": ["26740"], "rules": ["no-such-rule"]}, "unknown_rule", "No rule is called 'no-such-rule'"),
+    ],
+)
+async def test_a_window_is_never_of_the_whole_city_nor_of_a_rule_that_never_was(
+    guarded: Running, people: People, db: asyncpg.Connection, extent: dict[str, Any], code: str, said: str
+) -> None:
+    times = {"starts_at": after(seconds=0), "until": after(days=300)}
+    async with client(guarded.url, by_session(await people.person("supervisor"))) as chief:
+        for path, body in (("", {**times, **WHY, **extent}), ("/preview", extent)):
+            answer = await chief.post(f"/api/v1/maintenance{path}", json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, code), answer.text
+            assert said in answer.json()["error"]["message"]
+        await announce(chief, zones=["26740"], rules=["system-feed-dead"], assets="*")
+
+
+async def test_a_window_does_not_begin_in_the_past(guarded: Running, people: People, db: asyncpg.Connection) -> None:
+    body = {"zones": ["26740"], "until": after(hours=1), **WHY}
+    async with client(guarded.url, by_session(await people.person("supervisor"))) as chief:
+        answer = await chief.post("/api/v1/maintenance", json={**body, "starts_at": after(minutes=-2)})
+        assert answer.status_code == 422, answer.text
+        assert "a window begins now or later" in answer.json()["error"]["message"]
+        assert (await chief.get("/api/v1/maintenance")).json()["windows"] == []
+        await announce(chief, **{**body, "starts_at": after(seconds=-30)})  # a clock that is a little late
 
 
 async def test_the_preview_counts_what_the_last_week_would_have_lost(
