@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import yaml
 
 from alerts.engine import Arrival, Engine, Tick
-from alerts.rulefile import RuleError, parse_rules, read_text
+from alerts.rulefile import RuleError, compose, parse_rules, read_text
 from alerts.rules import Rule
 from alerts.series_notation import expand
 from alerts.system import SYSTEM
@@ -65,13 +64,8 @@ def load_cases(file: Path, catalogue: Catalogue, zones: ZoneMap) -> list[Case]:
     Raises:
         RuleError: with file, line and reason, of the case or of a rule that it names.
     """
-    text = read_text(file)
-    try:
-        nodes = [Node(str(file), node, RuleError) for node in yaml.compose_all(text, Loader=yaml.SafeLoader)]
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RuleError(str(file), line, f"is no YAML: {error.problem or error.context}") from None
-    return [_case(node, file, catalogue, zones) for node in nodes]
+    nodes = compose(read_text(file), file)
+    return [_case(Node(str(file), node, RuleError), file, catalogue, zones) for node in nodes]
 
 
 def run(case: Case, catalogue: Catalogue) -> list[str]:

@@ -31,16 +31,21 @@ class LoadedRule(msgspec.Struct, frozen=True):
     line: int
 
 
-def load_rules(folder: Path, catalogue: Catalogue, zones: ZoneMap | None = None) -> list[LoadedRule]:
+def load_rules(
+    folder: Path, catalogue: Catalogue, zones: ZoneMap | None = None, *, or_file: bool = False
+) -> list[LoadedRule]:
     """Every rule of the folder's *.yaml files, in the order of the files' names; zones are looked up in the map.
+
+    `or_file`: one file is taken too.
 
     Raises:
         RuleError: a file that does not parse, a rule that makes no sense, or two of one name.
     """
-    if not folder.is_dir():
+    alone = or_file and folder.is_file()
+    if not (alone or folder.is_dir()):
         raise RuleError(str(folder), 0, "is no folder; name one that holds *.yaml files")
     rules: dict[str, LoadedRule] = {}
-    for file in sorted(folder.glob("*.yaml")):
+    for file in [folder] if alone else sorted(folder.glob("*.yaml")):
         for loaded in parse_rules(read_text(file), catalogue, file, zones):
             name = loaded.rule.rule
             if name in rules:
@@ -54,27 +59,35 @@ def parse_rules(
     text: str, catalogue: Catalogue, file: Path = Path("rule.yaml"), zones: ZoneMap | None = None
 ) -> list[LoadedRule]:
     """The rules of one YAML text, one a document; raises RuleError. Without a map any zone is taken."""
-    try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise RuleError(str(file), line, f"is no YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        raise RuleError(str(file), 1, f"is no YAML: {error}") from None
     loaded = []
-    for node in nodes:
+    for node in compose(text, file):
         source = text[node.start_mark.index : node.end_mark.index]
         document = Node(str(file), node, RuleError)
         loaded.append(LoadedRule(_rule(document, catalogue, zones), source, str(file), document.line))
     return loaded
 
 
+def compose(text: str, file: Path) -> list[yaml.Node]:
+    """The documents of a YAML text; raises RuleError if it is none."""
+    try:
+        return list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise RuleError(str(file), line, f"is no YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise RuleError(str(file), 1, f"is no YAML: {error}") from None
+    except RecursionError:
+        raise RuleError(str(file), 1, "is nested too deep to be read") from None
+
+
 def read_text(file: Path) -> str:
-    """The file's text; raises RuleError if it is none."""
+    """The file's text; raises RuleError if it is none, or can't be read."""
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise RuleError(str(file), 1, f"is not UTF-8: {error.reason} at byte {error.start}") from None
+    except OSError as error:
+        raise RuleError(str(file), 0, f"can't be read: {error.strerror}") from None
 
 
 def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:

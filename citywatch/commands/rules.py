@@ -43,12 +43,14 @@ Result = TypeVar("Result")
 
 @app.command()
 @permission("rules.read")
-def check(folder: Folder) -> None:
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR|FILE", help="Folder with *.yaml files, or one file.")],
+) -> None:
     """Read the rules and say what is wrong with them, by file and line; the database is not asked.
 
     Example: citywatch rules check city/hcmc/rules
     """
-    loaded = _load(folder)
+    loaded = _load(folder, or_file=True)
     for one in loaded:
         typer.echo(f"{one.file}:{one.line}: {one.rule.rule} ({summary(one.rule)})")
     typer.echo(f"{len(loaded)} rules, all good")
@@ -198,9 +200,9 @@ def _settings() -> Settings:
     return Settings()
 
 
-def _load(folder: Path) -> list[LoadedRule]:
+def _load(folder: Path, *, or_file: bool = False) -> list[LoadedRule]:
     try:
-        return load_rules(folder, Catalogue.load(_settings().city), ZoneMap.load(_settings().city))
+        return load_rules(folder, Catalogue.load(_settings().city), ZoneMap.load(_settings().city), or_file=or_file)
     except (SourceError, ZoneError) as error:  # of a rule, the catalogue or the map
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None

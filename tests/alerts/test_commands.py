@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import re
 from pathlib import Path
 
 import asyncpg
@@ -34,6 +35,29 @@ def test_what_is_wrong_is_told_by_file_and_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["check", str(tmp_path)])
     assert done.exit_code == 1
     assert "flood.yaml:6: environment has no metric 'flood_m'" in done.stderr
+
+
+def test_one_file_is_checked_alone_but_never_applied_as_if_it_were_all(tmp_path: Path) -> None:
+    file = tmp_path / "flood.yaml"
+    file.write_text(FLOOD)
+    (tmp_path / "other.yaml").write_text(LASTING)
+    done = CliRunner().invoke(app, ["check", str(file)])
+    assert done.exit_code == 0, done.output
+    assert "1 rules, all good" in done.stdout
+    for command in ("apply", "diff"):
+        done = CliRunner().invoke(app, [command, str(file)])
+        assert (done.exit_code, "is no folder" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["check", "test"])
+def test_what_is_not_there_or_nested_too_deep_is_one_sentence(command: str, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.yaml"
+    deep.write_text("[" * 3000)
+    for file, said in ((deep, "is nested too deep"), (tmp_path / "nonexist", "no folder|can't be read: No such file")):
+        done = CliRunner().invoke(app, [command, str(file)])
+        assert (done.exit_code, type(done.exception)) == (1, SystemExit), done.exception
+        assert re.search(said, done.stderr)
+        assert len(done.stderr.splitlines()) == 1
 
 
 async def test_apply_keeps_versions_and_retires_what_is_gone(run: CliRunner, tmp_path: Path) -> None:
