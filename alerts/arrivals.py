@@ -2,10 +2,14 @@
 
 import heapq
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from city.events import Reading, Refusal, Report
+
+AHEAD_US: Final = 1_000_000
+"""Clocks that keep time differ by less, and the broker's counts milliseconds."""
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +26,16 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
     time: int
     at_end: bool = False
+
+
+def arrived(record_time: int, event: Reading | Report | Refusal, partition: int, offset: int) -> Arrival:
+    """A record as it was read; a reading of a time to come is judged as of when it was recorded.
+
+    A source whose clock is ahead would otherwise outvote, until that time is reached, all that is true in between.
+    """
+    if isinstance(event, Reading) and event.time > record_time + AHEAD_US:
+        event = msgspec.structs.replace(event, time=record_time)
+    return Arrival(record_time, event, partition, offset)
 
 
 def in_order(parts: Sequence[Sequence[Arrival]]) -> list[Arrival]:

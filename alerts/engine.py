@@ -22,7 +22,7 @@ from city.sectors import Catalogue
 
 __all__ = ["ENGINE_VERSION", "Arrival", "Engine", "Tick"]
 
-ENGINE_VERSION: Final = 5
+ENGINE_VERSION: Final = 6
 """Grows whenever the same records would give other transitions; a journal of another version is not replayed."""
 
 

@@ -8,9 +8,9 @@ import structlog
 from alerts import recovery, rulebook
 from alerts.abreast import Abreast
 from alerts.adoption import adopt, open_alerts
-from alerts.arrivals import in_order
+from alerts.arrivals import arrived, in_order
 from alerts.body import change
-from alerts.engine import ENGINE_VERSION, Arrival, Tick
+from alerts.engine import ENGINE_VERSION, Tick
 from alerts.journal import Entry, Place, Position, Range, Step
 from alerts.progress import Reached
 from alerts.recovery import Recovered
@@ -190,7 +190,7 @@ class SectorRunner:
                 continue
             event = decode(record.value, record.headers, sector=self.sector, record_time_us=record.timestamp_us)
             if event is not None:
-                arrivals.append(Arrival(record.timestamp_us, event, batch.partition, record.offset))
+                arrivals.append(arrived(record.timestamp_us, event, batch.partition, record.offset))
         return Piece(batch.partition, expected, batch.next_offset, batch.last_hash, arrivals)
 
     def _now(self) -> int:
