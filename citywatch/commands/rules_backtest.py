@@ -29,6 +29,8 @@ from citywatch.commands.recorded import Recorded, judge_recorded, read_recorded
 from citywatch.local import permission
 from citywatch.store import no_database
 
+TIMES: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+WHEN: Final = "In the city's time zone, unless it names one (2026-11-22T21:00:00Z)."
 FIGURES: Final = (
     ("raised", "raised", "{:,}"),
     ("open at the end", "open_at_end", "{:,}"),
@@ -52,8 +54,8 @@ Tell = Callable[[int, int], None]
 @permission("rules.read")
 def command(
     file: Annotated[Path, typer.Argument(metavar="RULE.yaml", help="A file with one rule or more.")],
-    since: Annotated[datetime | None, typer.Option("--from", help="In the city's time zone.")] = None,
-    until: Annotated[datetime | None, typer.Option("--to", help="In the city's time zone.")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=TIMES, help=WHEN)] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=TIMES, help=WHEN)] = None,
     csv: Annotated[Path | None, typer.Option(help="A recorded CSV instead of the database.")] = None,
     mapping: Annotated[str | None, typer.Option(help="Which of its columns is which series, as for replay.")] = None,
     against: Annotated[Path | None, typer.Option(help="Compare with this file's rules, not those in force.")] = None,
@@ -144,7 +146,7 @@ def _span(since: datetime | None, until: datetime | None, zone: ZoneInfo) -> Spa
         return None
     if since is None or until is None:
         raise _failed("--from and --to go together")
-    first, last = (from_datetime(moment.replace(tzinfo=zone)) for moment in (since, until))
+    first, last = (from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=zone)) for moment in (since, until))
     if first >= last:
         raise _failed("--from must be before --to")
     return first, last

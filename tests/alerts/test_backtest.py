@@ -167,4 +167,8 @@ def test_the_command_tells_it_beside_the_rule_in_force(
     (raised,) = [line for line in done.stdout.splitlines() if "raised" in line]
     assert raised.replace("│", " ").split() == ["raised", "0", "3"]
     assert "in force (v1)" in done.stdout
+    told = done.stdout
+    for spelt in (["2026-11-22T01:00:00Z", "2026-11-22T02:00:00Z"], ["2026-11-22T08:00", "2026-11-22T09:00:00+07:00"]):
+        done = CliRunner().invoke(app, ["backtest", str(file), "--from", spelt[0], "--to", spelt[1]])
+        assert done.stdout == told, spelt
     assert CliRunner().invoke(app, ["backtest", str(file), *times[::-1]]).exit_code != 0
