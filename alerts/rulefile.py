@@ -52,6 +52,8 @@ def load_rules(
                 first = f"{rules[name].file}:{rules[name].line}"
                 raise RuleError(loaded.file, loaded.line, f"rule '{name}' stands already at {first}; use a name once")
             rules[name] = loaded
+    if not rules:
+        raise RuleError(str(folder), 0, "has no rule in any *.yaml file; without rules there would be no alerts")
     return list(rules.values())
 
 

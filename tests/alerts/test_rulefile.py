@@ -184,6 +184,9 @@ def test_two_rules_of_one_name_are_refused_with_both_places(tmp_path: Path) -> N
 def test_a_folder_that_is_none_and_bytes_that_are_no_text(tmp_path: Path) -> None:
     with pytest.raises(RuleError, match="is no folder"):
         load_rules(tmp_path / "missing", town())
+    (tmp_path / "tide.yml").write_text(TIDE)
+    with pytest.raises(RuleError, match=r"has no rule in any \*\.yaml file"):
+        load_rules(tmp_path, town())
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(RuleError, match="is not UTF-8"):
         load_rules(tmp_path, town())
