@@ -69,6 +69,7 @@ _DECLARED: Final = (
     Permission("dead_letters.read", "refused events with their bytes", Role.operator, True),
     Permission("dead_letters.replay", "send refused events again", Role.supervisor),
     Permission("rules.read", "rules and their versions", Role.viewer),
+    Permission("rules.backtest", "try rules on what happened", Role.supervisor, True),
     Permission("rules.apply", "put rules in force", Role.supervisor),
     Permission("zones.import", "put a real map in place", Role.admin, whole=True),
     Permission("screens.read", "what the screens paint", Role.operator),

@@ -19,6 +19,7 @@ from alerts.engine import Engine
 from alerts.reportrule import ReportRule
 from alerts.rules import Rule
 from alerts.tally import Outcome, Tally
+from alerts.transitions import Transition
 from city.events import Reading, Report
 from city.sectors import Catalogue
 
@@ -39,10 +40,22 @@ PIECE: Final = 5_000
 """Reports judged at a time."""
 PULSE_US: Final = 10_000_000
 """How often rules that wait are looked at."""
+TELL_PULSES: Final = 1_000
+"""So many of them are a tenth of a second of judging or less."""
 
 
 Tell = Callable[[int, int], None]
 """Told how many readings or reports were judged, and up to when (µs)."""
+Watch = Callable[[Sequence[Transition]], None]
+"""Given every transition, in order."""
+
+
+def _tell_nobody(readings: int, reached: int) -> None:
+    """Nobody wants to know."""
+
+
+def _unwatched(transitions: Sequence[Transition]) -> None:
+    """Nobody looks."""
 
 
 class StoredSeries(msgspec.Struct, frozen=True):
@@ -58,7 +71,13 @@ class Backtest:
     """Some rules of one sector over readings in COPY's binary form, in pieces of any size."""
 
     def __init__(
-        self, catalogue: Catalogue, sector: str, rules: Sequence[Rule], series: Iterable[StoredSeries]
+        self,
+        catalogue: Catalogue,
+        sector: str,
+        rules: Sequence[Rule],
+        series: Iterable[StoredSeries],
+        progress: Tell = _tell_nobody,
+        watch: Watch = _unwatched,
     ) -> None:
         self.engine = Engine(sector, catalogue, rules)
         self.tally = Tally(rules)
@@ -68,6 +87,8 @@ class Backtest:
         waiting = (rule.waits or isinstance(rule, ReportRule) for rule in self.engine.groups.rules.values())
         self._waits = any(waiting)
         self._rows = CopyRows()
+        self._progress = progress
+        self._watch = watch
 
     def take(self, data: bytes) -> None:
         """Judge what has come so far."""
@@ -91,7 +112,7 @@ class Backtest:
         """Judge arrivals in order of their times."""
         self.readings += len(arrivals)
         if not self._waits:
-            self.tally.note(self.engine.step(arrivals, Tick(times[-1])))
+            self._note(self.engine.step(arrivals, Tick(times[-1])))
             self.reached = times[-1]
             return
         first = 0
@@ -103,18 +124,26 @@ class Backtest:
             last = bisect_right(times, self.reached + PULSE_US)
             last = max(last, first + 1)
             self.reached = times[last - 1]
-            self.tally.note(self.engine.step(arrivals[first:last], Tick(self.reached, True)))
+            self._note(self.engine.step(arrivals[first:last], Tick(self.reached, True)))
             first = last
 
     def _pulse(self, until: int) -> None:
         """Let time go on while nothing comes."""
+        passed = 0
         while self.reached + PULSE_US <= until:
+            passed += 1
+            if passed % TELL_PULSES == 0:
+                self._progress(self.readings, self.reached)
             pulses = 1
             if not self.engine.roster.kinds:  # no feed that may fall silent: nothing happens but what is due
                 due = min(self.engine.groups.waiting.next_due or until, until)
                 pulses = max(1, min(-(-(due - self.reached) // PULSE_US), (until - self.reached) // PULSE_US))
             self.reached += pulses * PULSE_US
-            self.tally.note(self.engine.step((), Tick(self.reached, True)))
+            self._note(self.engine.step((), Tick(self.reached, True)))
+
+    def _note(self, transitions: Sequence[Transition]) -> None:
+        self.tally.note(transitions)
+        self._watch(transitions)
 
 
 async def backtest(
@@ -123,10 +152,11 @@ async def backtest(
     rules: Sequence[Rule],
     since: int,
     until: int,
-    progress: Tell = lambda readings, reached: None,
+    progress: Tell = _tell_nobody,
+    watch: Watch = _unwatched,
 ) -> dict[str, Outcome]:
-    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how far it is. Cancel it to
-    stop.
+    """What each rule would have raised from `since` to before `until` (µs); told meanwhile how far it is, and what the
+    engine says, built-in rules included. Cancel it to stop.
     """
     found: dict[str, Outcome] = {}
     by_sector: dict[str, list[Rule]] = defaultdict(list)
@@ -135,22 +165,29 @@ async def backtest(
     for sector, some in by_sector.items():
         on_readings = [rule for rule in some if rule.reports is None]
         if on_readings:
-            test = await _over_readings(pool, catalogue, sector, on_readings, since, until, progress)
+            test = await _over_readings(pool, catalogue, sector, on_readings, since, until, progress, watch)
             found |= test.finish(since, until)
         on_reports = [rule for rule in some if rule.reports is not None]
         if on_reports:
-            test = await _over_reports(pool, catalogue, sector, on_reports, since, until, progress)
+            test = await _over_reports(pool, catalogue, sector, on_reports, since, until, progress, watch)
             found |= test.finish(since, until)
     return found
 
 
 async def _over_readings(
-    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+    pool: asyncpg.Pool,
+    catalogue: Catalogue,
+    sector: str,
+    rules: Sequence[Rule],
+    since: int,
+    until: int,
+    progress: Tell,
+    watch: Watch,
 ) -> Backtest:
     metrics = sorted({metric for rule in rules for metric in rule.metrics})
     async with pool.acquire() as connection:
         series = [StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metrics)]
-        test = Backtest(catalogue, sector, rules, series)
+        test = Backtest(catalogue, sector, rules, series, progress, watch)
 
         async def take(data: bytes) -> None:
             test.take(data)
@@ -162,10 +199,17 @@ async def _over_readings(
 
 
 async def _over_reports(
-    pool: asyncpg.Pool, catalogue: Catalogue, sector: str, rules: Sequence[Rule], since: int, until: int, progress: Tell
+    pool: asyncpg.Pool,
+    catalogue: Catalogue,
+    sector: str,
+    rules: Sequence[Rule],
+    since: int,
+    until: int,
+    progress: Tell,
+    watch: Watch,
 ) -> Backtest:
     categories = sorted({name for rule in rules if rule.reports is not None for name in rule.reports.categories})
-    test, last, number = Backtest(catalogue, sector, rules, ()), since, 0
+    test, last, number = Backtest(catalogue, sector, rules, (), progress, watch), since, 0
     while rows := await pool.fetch(REPORTS, sector, categories, last, number, until, PIECE):
         reports = [
             Report(sector, source, subject, time, category, severity, "", "", status, zone)

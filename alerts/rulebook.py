@@ -19,6 +19,7 @@ SELECT body, version FROM rule
  ORDER BY name
 """
 ACTIVE: Final = "SELECT name, version, body FROM rule WHERE active"
+IN_FORCE: Final = "SELECT body FROM rule WHERE name = $1 AND active"
 SOURCES: Final = "SELECT name, version, source, applied_at, applied_by, active FROM rule WHERE active"
 VERSIONS: Final = """
 SELECT version, source, applied_at, applied_by, active FROM rule WHERE name = $1 ORDER BY version
@@ -117,6 +118,12 @@ async def revision(pool: asyncpg.Pool) -> int:
 async def rules_at(pool: asyncpg.Pool, at: int) -> list[Rule]:
     """The rules in force at a revision, by name."""
     return [decode_rule(row["body"]) for row in await pool.fetch(AT_REVISION, at)]
+
+
+async def in_force(pool: asyncpg.Pool, name: str) -> Rule | None:
+    """The version in force of a rule, if there is one."""
+    body = await pool.fetchval(IN_FORCE, name)
+    return None if body is None else decode_rule(body)
 
 
 async def list_rules(pool: asyncpg.Pool) -> list[Listed]:

@@ -75,7 +75,7 @@ def active_of(node: Node, timezone: str) -> Hours:
     zone = fields["timezone"].text("timezone") if "timezone" in fields else timezone
     try:
         ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of time zones, such as Asia
         fields["timezone"].refuse(f"there is no time zone '{zone}'; write one such as Asia/Ho_Chi_Minh")
     return Hours(days, start, end, zone)
 

@@ -68,6 +68,7 @@ class ErrorDetail(BaseModel):
 
     code: str = Field(description="Stable; a program may rely on it.", examples=["not_found"])
     message: str = Field(description="A sentence for a person: the field, the value and what to do.")
+    line: int | None = Field(None, description="Of a text that was refused, from 1; only there")
 
 
 class ErrorBody(BaseModel):
@@ -79,8 +80,11 @@ class ErrorBody(BaseModel):
 class ApiError(Exception):
     """An error answer."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_s: int | None = None, line: int | None = None
+    ) -> None:
         super().__init__(message)
+        self.line = line
         self.status = status
         self.code = code
         self.message = message
@@ -99,9 +103,13 @@ def told(error: AccessError) -> ApiError:
     return ApiError(status, error.code, error.sentence, retry_after_s=waits)
 
 
-def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def error_response(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, line: int | None = None
+) -> JSONResponse:
     """The answer itself."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status, dict(headers) if headers else None)
+    place = {} if line is None else {"line": line}
+    error = {"code": code, "message": message, **place}
+    return JSONResponse({"error": error}, status, dict(headers) if headers else None)
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -140,7 +148,7 @@ def install(app: FastAPI, store_errors: tuple[type[Exception], ...]) -> None:
         headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
         if error.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        return error_response(error.status, error.code, error.message, headers)
+        return error_response(error.status, error.code, error.message, headers, error.line)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, AccessError)

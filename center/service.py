@@ -11,6 +11,7 @@ from access import accounts, directory, oidc
 from access.directory import Directory
 from access.policy import Role
 from access.provider import Client
+from center.backtests import Backtests
 from center.beats import Beats
 from center.book import AlertBook
 from center.citystate import CityState
@@ -71,6 +72,7 @@ class Center:
             clock,
             simulated=settings.simulated,
         )
+        self.backtests = Backtests(settings, pool, clock)
         self.door = Door(settings, catalogue, zones, pool, clock)
         self.socket = Socket(
             self.hub,
@@ -102,6 +104,7 @@ class Center:
             group.create_task(self.engine.run(self.pool), name="engine-watch")
             group.create_task(self.panels.run(), name="panels")
             group.create_task(self.door.run(), name="door")
+            group.create_task(self.backtests.run(), name="backtests")
             beats = Beats(self.hub, self.screens, self.follower, self.engine, self.clock)
             group.create_task(beats.run(), name="beats")
 

@@ -12,6 +12,9 @@ import yaml
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _TAG: Final = "tag:yaml.org,2002:"
+_UNKEEPABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""NUL, and halves of characters: no database and no UTF-8 takes them."""
+LONGEST_S: Final = 36_525 * 86_400.0
 
 
 class SourceError(Exception):
@@ -90,6 +93,8 @@ class Node:
         value = normalize("NFC", str(self._node.value).strip())
         if not value or self._node.tag == _TAG + "null":
             self.refuse(f"{name} is empty")
+        if strange := _UNKEEPABLE.search(value):
+            self.refuse(f"{name} has the character U+{ord(strange[0]):04X}, which nothing can keep; leave it out")
         if len(value) > longest:
             self.refuse(f"{name} '{value}' has {len(value)} characters; at most {longest} fit")
         return value
@@ -125,7 +130,10 @@ class Node:
         form = _DURATION.fullmatch(text)
         if form is None or float(form[1]) == 0:
             self.refuse(f"{name} is no duration: '{text}'; write a number and ms, s, m, h, d or w, such as 2m")
-        return float(form[1]) * _SECONDS[form[2]]
+        seconds = float(form[1]) * _SECONDS[form[2]]
+        if seconds > LONGEST_S:
+            self.refuse(f"{name} is longer than a hundred years: '{text[:40]}'")
+        return seconds
 
     def bilingual(self, name: str, longest: int = 200) -> dict[str, str]:
         """The same words in Vietnamese and English."""

@@ -1,5 +1,6 @@
 """The OpenAPI and AsyncAPI documents, held against what the running service really says."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from city.kafka import LIVE, Producer
 from city.sectors import Catalogue
 from city.settings import Settings
 from city.zones import ZoneMap
+from tests.alerts.streets import FLOOD
 from tests.center.conftest import Running, move_alert, raise_alert
 from tests.center.people import People
 from tests.center.test_door import event, send
@@ -137,6 +139,13 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
     assert hidden.status_code == 200, hidden.text
     window = {"zones": ["26740"], "starts_at": later(1), "until": later(2), "why": "sửa"}
     assert (await http.post("/api/v1/maintenance", json=window)).status_code == 201
+    tried = {"rule": FLOOD, "from": later(-24), "to": later(-1)}
+    begun = await http.post("/api/v1/backtests", json=tried)
+    assert begun.status_code == 202, begun.text
+    backtest = f"/api/v1/backtests/{begun.json()['id']}"
+    async with asyncio.timeout(30):
+        while (await http.get(backtest)).json()["state"] != "done":
+            await asyncio.sleep(0.05)
     await send(http, event())
     await send(http, event(subject=""))
     letter = (await http.get("/api/v1/dead-letters")).json()["dead_letters"][0]["id"]
@@ -163,6 +172,8 @@ async def test_the_openapi_document_is_valid_and_answers_fit_it(
         "/api/v1/notes": "/api/v1/notes?pinned=true",
         "/api/v1/handover": "/api/v1/handover",
         "/api/v1/alarm-health": "/api/v1/alarm-health?by=rule&positions=2",
+        "/api/v1/backtests": "/api/v1/backtests",
+        "/api/v1/backtests/{backtest_id}": backtest,
         "/api/v1/stage": "/api/v1/stage",
         "/api/v1/ledger": "/api/v1/ledger",
         "/api/v1/dead-letters": "/api/v1/dead-letters?source=http&waiting=true",

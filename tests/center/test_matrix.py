@@ -49,6 +49,7 @@ PATH_VALUES = {
     "shift_id": str(uuid.UUID(int=99)),
     "note_id": "99",
     "incident_id": str(uuid.UUID(int=99)),
+    "backtest_id": str(uuid.UUID(int=99)),
     "window_id": str(uuid.UUID(int=99)),
     "path": "favicon.ico",
 }
