@@ -112,6 +112,8 @@ class Backtests:
 
     async def start(self, asked: Asked, actor: Actor) -> Backtest:
         """A new one, with its row of the audit trail. Raises TooMany, NotRunning, the database's errors."""
+        if self._group is None:
+            raise NotRunning
         if self._running >= MOST_RUNNING:
             raise TooMany
         self._running += 1
@@ -120,7 +122,7 @@ class Backtests:
             one = Backtest(asked, actor.name, self._clock.now_us())
             async with self._pool.acquire() as connection, connection.transaction():
                 await audit.append(connection, actor, "rules.backtest", f"rule {asked.rule.rule}", None, _summary(one))
-            if self._group is None:
+            if self._group is None:  # by now
                 raise NotRunning
             one.task = self._group.create_task(self._carry(one), name=f"backtest-{one.id}")
             one.task.add_done_callback(lambda _: self._ended(one))
