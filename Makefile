@@ -64,7 +64,7 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 
 test: setup-dev ## lint, all tests, and the kill test for 90 seconds (under 12 minutes)
 	@$(MAKE) --no-print-directory --jobs=2 check smoke
-	@$(PY) -m pytest -q -m "not kill" -n 6 --dist loadfile --no-loadscope-reorder --durations=5
+	@$(PY) -m pytest -q -m "not kill" -n 5 --dist loadfile --no-loadscope-reorder --durations=5
 
 check: lint # what needs no broker and no database runs beside the kill test, which mostly waits
 	$(STEP) "vitest" -- $(NPM) test

@@ -92,5 +92,7 @@ async def _until_signalled(demo: "Demo") -> None:
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(signum, interrupted)
+    if running is not None and running.cancelling():
+        return  # Ctrl-C came before there was a handler; what is awaited later may swallow the cancellation
     with contextlib.suppress(asyncio.CancelledError):
         await demo.run(stop)

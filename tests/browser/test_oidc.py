@@ -78,7 +78,7 @@ def test_the_button_leads_to_the_provider_and_back_into_the_console(
         expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
         page.get_by_role("button", name=re.compile("lan")).click()
         expect(page.locator("#account-menu")).to_contain_text("trực ban")
-        expect(page.locator("#account-menu")).to_contain_text("traffic · mọi phường, xã")
+        expect(page.locator("#account-menu")).to_contain_text("Giao thông · mọi phường, xã")
         page.keyboard.press("Escape")
         row = page.locator(f"[data-alert='{alert}']")
         row.get_by_role("button", name="Đã thấy").click()  # an operator's act
