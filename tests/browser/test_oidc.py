@@ -75,7 +75,7 @@ def test_the_button_leads_to_the_provider_and_back_into_the_console(
         page = desk.open("/console")
         sign_in_there(page, provider, "lan")
         page.wait_for_url(center.address + "/console")
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         page.get_by_role("button", name=re.compile("lan")).click()
         expect(page.locator("#account-menu")).to_contain_text("trực ban")
         expect(page.locator("#account-menu")).to_contain_text("Giao thông · mọi phường, xã")

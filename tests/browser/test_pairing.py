@@ -201,7 +201,7 @@ def test_a_wall_that_may_look_by_another_right_goes_on(center: RealCenter, scree
         opens(page)
         page.goto(center.address + "/console")
         sign_in(page, "Lan")
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         page.goto(center.address + "/wall")
         opens(page)
         center.end_sessions("Lan")  # what is left is the screen's own right

@@ -38,7 +38,7 @@ def test_signing_in_and_out(center: RealCenter, screen: Any) -> None:
         expect(page.get_by_role("alert")).to_contain_text("Tên hoặc mật khẩu không đúng.")
         expect(page.get_by_label("Tên tài khoản")).to_have_value("Lan")
         sign_in(page, "lan")
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         page.get_by_role("button", name=re.compile("Lan")).click()
         expect(page.locator("#account-menu")).to_contain_text("trực ban")
         expect(page.locator("#account-menu")).to_contain_text("mọi lĩnh vực")
@@ -66,7 +66,7 @@ def test_the_cookie_is_out_of_reach_of_scripts(center: RealCenter, screen: Any) 
         desk.expected = REFUSED
         page = desk.open("/console")
         sign_in(page, "Lan")
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         (cookie,) = page.context.cookies()
         assert cookie["httpOnly"]
         assert cookie["sameSite"] == "Lax"
@@ -97,7 +97,7 @@ def test_a_lock_is_told_to_admins_and_to_nobody_else(center: RealCenter, screen:
         expect(row).not_to_contain_text("tạm khoá")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_role("status")).to_contain_text("Live")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Live")
 
 
 def test_a_first_password_is_changed_before_anything_else(center: RealCenter, screen: Any) -> None:
@@ -195,13 +195,13 @@ def test_the_console_notices_an_ended_session_at_once(center: RealCenter, screen
         desk.expected = REFUSED
         page = desk.open("/console")
         sign_in(page, "Lan")
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         center.end_sessions("Lan")
         expect(page.get_by_role("dialog")).to_be_visible(timeout=10_000)
         page.get_by_role("dialog").get_by_label("Mật khẩu").fill(PASSWORD)
         page.get_by_role("dialog").get_by_role("button", name="Đăng nhập").click()
         expect(page.get_by_role("dialog")).to_have_count(0)
-        expect(page.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
 
 
 def test_signing_out_elsewhere(center: RealCenter, screen: Any) -> None:
@@ -210,7 +210,7 @@ def test_signing_out_elsewhere(center: RealCenter, screen: Any) -> None:
         here.expected = there.expected = REFUSED
         elsewhere = there.open("/console")
         sign_in(elsewhere, "Lan")
-        expect(elsewhere.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(elsewhere.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         page = here.open("/console/me")
         sign_in(page, "Lan")
         page.get_by_role("button", name="Đăng xuất ở mọi nơi khác").click()
@@ -226,7 +226,7 @@ def test_ending_one_session_and_somebody_elses(center: RealCenter, screen: Any) 
         here.expected = there.expected = REFUSED
         elsewhere = there.open("/console")
         sign_in(elsewhere, "Lan")
-        expect(elsewhere.get_by_role("status")).to_contain_text("Trực tiếp")
+        expect(elsewhere.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
         page = here.open("/console/me")
         sign_in(page, "Lan")
         expect(page.locator("tbody tr")).to_have_count(2)
