@@ -62,7 +62,7 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 	$(STEP) "mypy --strict" -- $(PY) -m mypy
 	$(STEP) "svelte-check, tsc" -- $(NPM) run check
 
-test: setup-dev ## lint, all tests, and the kill test for 90 seconds (under 12 minutes)
+test: setup-dev ## lint, all tests, and the kill test for 90 seconds (a quarter of an hour on two cores)
 	@$(MAKE) --no-print-directory --jobs=2 check smoke
 	@$(PY) -m pytest -q -m "not kill" -n 5 --dist loadfile --no-loadscope-reorder --durations=5
 
