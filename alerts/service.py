@@ -30,6 +30,12 @@ DRAIN_S: Final = 8.0
 log = structlog.get_logger(__name__)
 
 
+def collect_seldom() -> None:
+    """Engine state is many long-lived objects without cycles: collecting them all would stall the worker."""
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Evaluate the sectors that the group gives to this worker until `stop` is set; then hand over at once.
 
@@ -38,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     owner = settings.worker or f"{socket.gethostname()}-{os.getpid()}"
     catalogue, zones, clock = Catalogue.load(settings.city), ZoneMap.load(settings.city), SystemClock()
     metrics.serve_metrics(settings.metrics_port)
-    gc.set_threshold(50_000, 50, 100)  # engine state is many long-lived objects: collecting them all would stall
+    collect_seldom()
     opened = await _open_pool(settings, stop)
     if opened is None:
         return
