@@ -119,41 +119,6 @@ BEGIN
     RETURN alert_record(held, p_kind, p_event, p_actor, p_detail);
 END $$;
 
--- A new alert; NULL if this very alert exists (a replay) or its cause has an open one. What had returned to normal
--- unseen for the same cause is superseded: its history gets a row of its own first.
-CREATE OR REPLACE FUNCTION alert_raise(p_event timestamptz, p_body jsonb) RETURNS bigint
-    LANGUAGE plpgsql AS $$
-DECLARE
-    fresh alert;
-    next_seq bigint;
-    moment timestamptz;
-    older uuid;
-BEGIN
-    PERFORM 1 FROM alert_sequence FOR UPDATE;
-    IF EXISTS (SELECT FROM alert WHERE id = (p_body ->> 'id')::uuid)
-       OR EXISTS (SELECT FROM alert WHERE rule = p_body ->> 'rule' AND group_key = p_body ->> 'group'
-                                      AND cleared_at IS NULL)
-    THEN
-        RETURN NULL;
-    END IF;
-    FOR older IN SELECT id FROM alert WHERE sector = p_body ->> 'sector' AND state = 'returned_unacknowledged'
-                    AND rule = p_body ->> 'rule' AND group_key = p_body ->> 'group'
-    LOOP
-        PERFORM alert_move(older, 'superseded', p_event, NULL, '{}');
-    END LOOP;
-    UPDATE alert_sequence SET seq = alert_sequence.seq + 1 RETURNING seq INTO next_seq;
-    moment := clock_timestamp();
-    INSERT INTO alert (id, rule, rule_version, group_key, sector, asset, zone, severity, state, body, raised_at,
-                       updated_at, seq)
-    VALUES ((p_body ->> 'id')::uuid, p_body ->> 'rule', (p_body ->> 'rule_version')::int, p_body ->> 'group',
-            p_body ->> 'sector', p_body ->> 'asset', p_body ->> 'zone', p_body ->> 'severity', 'unacknowledged',
-            alert_untouched() || p_body
-            || jsonb_build_object('state', 'unacknowledged', 'updated_at', rfc3339(moment), 'seq', next_seq),
-            (p_body ->> 'raised_at')::timestamptz, moment, next_seq)
-    RETURNING * INTO fresh;
-    RETURN alert_record(fresh, 'raised', p_event, NULL, NULL);
-END $$;
-
 -- Whom an alert may be given to: accounts in force that may act on it.
 CREATE FUNCTION alert_assignees(p_sector text, p_zone text) RETURNS TABLE (id text, name text)
     LANGUAGE sql STABLE

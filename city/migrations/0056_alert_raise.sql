@@ -1,6 +1,6 @@
--- raised_at is the readings' own time, so that a replay gives the same alert; a source whose clock is ahead puts it up to
--- five minutes after now. recorded_at is when the raising was committed, by this clock: screens count an alert's age from
--- the earlier of the two, and say that the source's clock is ahead.
+-- A new alert, as of 0022 and since the life of alerts (0050): hidden from the start if something hides it; what could is
+-- looked for first, as there is seldom any. raised_at is the readings' own time, so that a replay gives the same alert;
+-- recorded_at is when the raising was committed, by this clock.
 CREATE OR REPLACE FUNCTION alert_raise(p_event timestamptz, p_body jsonb) RETURNS bigint
     LANGUAGE plpgsql AS $$
 DECLARE
