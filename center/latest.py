@@ -6,7 +6,7 @@ are codes in columns too, so that a filter looks up what is new and nothing else
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -181,7 +181,7 @@ _COLUMNS: Final = (
 )
 
 
-def _coded(codes: Mapping[Any, int], wanted: frozenset[str]) -> npt.NDArray[np.bool_]:
+def _coded(codes: Mapping[str, int] | Mapping[str | None, int], wanted: frozenset[str]) -> npt.NDArray[np.bool_]:
     """By code, whether it is one of the names wanted."""
     table = np.zeros(len(codes), np.bool_)
     table[[codes[name] for name in wanted if name in codes]] = True

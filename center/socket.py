@@ -1,7 +1,8 @@
 """One WebSocket connection, from hello to goodbye: hears requests, lets the hub answer."""
 
 import asyncio
-from typing import Any, Final, Protocol, cast
+from collections.abc import Callable
+from typing import Final, Protocol, cast
 
 import asyncpg
 import structlog
@@ -45,7 +46,7 @@ log = structlog.get_logger(__name__)
 class ScreenWire(Wire, Protocol):
     """What the server's protocol object offers beyond a Wire."""
 
-    on_ready: Any
+    on_ready: Callable[[], None] | None
 
     async def drained(self) -> None: ...
 

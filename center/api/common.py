@@ -40,7 +40,7 @@ Instant = Annotated[
 ]
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: object) -> object:
     """JSON knows one kind of number, and its schema calls 3.0 an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -136,7 +136,7 @@ def known_zone(center: Center, code: str | None) -> str | None:
     return code
 
 
-def json_answer(content: Any, status: int = 200) -> Response:
+def json_answer(content: object, status: int = 200) -> Response:
     """An answer that is encoded once, past the framework; its model stands in the route's `responses`."""
     return Response(encode(content), status, media_type="application/json")
 

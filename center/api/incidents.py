@@ -1,6 +1,7 @@
 """GET /api/v1/incidents: what probably has one cause, and everything that happened in it; and floods of alarms."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import asyncpg
@@ -200,5 +201,5 @@ def _entry(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-def _at(moment: Any) -> str | None:
+def _at(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(from_datetime(moment))

@@ -1,7 +1,7 @@
 """/api/v1/maintenance: windows in which alerts are suppressed by design, and what one would hide before it is made."""
 
 import uuid
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends
@@ -163,7 +163,7 @@ def _within(who: Principal, sectors: list[str], zones: list[str]) -> None:
             raise Denied("out_of_scope", f"Name {what}, and only yours.")
 
 
-def touches(who: Principal, window: Any) -> bool:
+def touches(who: Principal, window: store.Window) -> bool:
     """Whether a window may hide something in the scope of who asks."""
     return all(
         not scope or not named or not scope.isdisjoint(named)

@@ -1,6 +1,6 @@
 """/api/v1/notes: what people wrote in the log of the room."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
@@ -129,7 +129,7 @@ async def _belongs(center: Center, who: Principal, body: NewNote) -> tuple[str |
         raise ApiError(422, "invalid", "object: give the id of what the note is about; none for the city.")
     if body.object is None:
         return None, None
-    row: Any = await center.pool.fetchrow(ABOUT[body.about], body.object)
+    row = await center.pool.fetchrow(ABOUT[body.about], body.object)
     if row is None or not visible(who, row["sector"], row["zone"]):
         raise not_found(f"{body.about} {body.object}")
     require(who, "log.write", sector=row["sector"], zone=row["zone"])
