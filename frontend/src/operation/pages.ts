@@ -1,13 +1,4 @@
-import type { Identity, Role } from '../access/identity.svelte';
-import type { MessageKey } from '../text/messages';
-
-/** A page of the console beside the open alerts. */
-export interface Page {
-  path: string;
-  title: MessageKey;
-  /** The least role that sees it; everybody without one. */
-  role?: Role;
-}
+import type { Page } from '../console/pages';
 
 export const PAGES: readonly Page[] = [
   { path: '/console/operation/shift', title: 'handover' },
@@ -17,8 +8,3 @@ export const PAGES: readonly Page[] = [
   { path: '/console/operation/health', title: 'alarmHealth' },
   { path: '/console/operation/backtests', title: 'backtests', role: 'supervisor' },
 ];
-
-/** The pages that somebody may see. */
-export function pagesFor(identity: Identity): Page[] {
-  return PAGES.filter(({ role }) => role === undefined || identity.covers(role));
-}
