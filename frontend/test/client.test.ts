@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Client, SILENCE_MS, type ChannelSink, type LinkState, type SocketEvents } from '../src/protocol/client';
+import type { ChannelSink } from '../src/protocol/channels';
+import { Client, SILENCE_MS, type LinkState, type SocketEvents } from '../src/protocol/client';
 import type { Delta, Snapshot } from '../src/protocol/messages';
 import { ServerClock } from '../src/protocol/time';
 import { ManualTime } from './manualTime';

@@ -1,14 +1,10 @@
 import { reconnectDelay, STABLE_MS } from './backoff';
-import { Cursor } from './cursor';
-import type { ChannelName, ClientMessage, Delta, ServerMessage, Snapshot } from './messages';
+import { Channels, type ChannelSink } from './channels';
+import type { ChannelName, ClientMessage, ServerMessage } from './messages';
 import { ServerClock, type Time } from './time';
 
 /** No message for this long: the link is lost, whatever the socket says. */
 export const SILENCE_MS = 6_000;
-/** Alerts that the heartbeat names and that have not come after this long are asked for again. */
-const BEHIND_MS = 4_000;
-/** A snapshot that has not come after this long is asked for again. */
-const UNANSWERED_MS = 10_000;
 /** Close codes by which center says that whoever looks may look no more, or may look at something else now. */
 const SIGNED_OUT = 4401;
 const RIGHTS_CHANGED = 4403;
@@ -23,15 +19,6 @@ export interface SocketEvents {
   closed(code?: number): void;
 }
 export type Connect = (events: SocketEvents) => Socket;
-
-/** Who keeps what a channel says. Calls come in seq order; after `gap` a snapshot follows. */
-export interface ChannelSink {
-  snapshot(message: Snapshot): void;
-  delta(message: Delta): void;
-  gap(from: number, to: number): void;
-  /** A heartbeat says that everything there is has come, or that something has been missing for a while. */
-  whole?(nothingMissing: boolean): void;
-}
 
 export interface LinkState {
   /** `refused`: center says that nobody is signed in here; it is not asked again before `resume`. */
@@ -57,25 +44,23 @@ export interface ClientOptions {
 }
 
 /**
- * One connection to center that comes back by itself. Each channel's messages reach its sink once and in order, or the
- * sink is told of a gap. Knows neither the browser nor the page; `stop` ends it for good.
+ * One connection to center that comes back by itself, and what is heard over it. Knows neither the browser nor the page;
+ * `stop` ends it for good.
  */
 export class Client {
-  private readonly cursors = new Map<ChannelName, Cursor>();
+  private readonly channels: Channels;
   private socket: Socket | null = null;
   /** Rises with each connection, so that a late event of an old socket is recognised. */
   private generation = 0;
   private attempt = 0;
-  private epoch: string | null = null;
   private link: LinkState;
-  private behindSince: number | null = null;
   private stopped = false;
   private cancelWatchdog: () => void = () => {};
   private cancelStable: () => void = () => {};
   private cancelRetry: () => void = () => {};
 
   constructor(private readonly options: ClientOptions) {
-    for (const name of Object.keys(options.sinks) as ChannelName[]) this.cursors.set(name, new Cursor());
+    this.channels = new Channels(options.sinks, options.time, (message) => this.send(message));
     this.link = { phase: 'waiting', heardAt: options.time.now(), everHeard: false, restartingUntil: null };
   }
 
@@ -97,13 +82,13 @@ export class Client {
   /** Connects anew and asks for everything: what was seen until now was seen with other eyes. */
   renew(): void {
     if (this.stopped) return;
-    this.forget();
+    this.channels.forget();
     this.retry();
   }
 
   /** The newest alert transition applied; null before the first snapshot. */
   get alertsSeq(): number | null {
-    return this.cursors.get('alerts')?.have ?? null;
+    return this.channels.alertsSeq;
   }
 
   /** Tells center what this screen has painted; nothing is sent while there is no connection. */
@@ -141,9 +126,8 @@ export class Client {
 
   private closed(code: number | undefined): void {
     if (code === SIGNED_OUT) {
-      this.forget();
+      this.channels.forget();
       this.abandon();
-      this.behindSince = null;
       this.setLink({ phase: 'refused' });
       this.options.onRights?.('signed_out');
     } else if (code === RIGHTS_CHANGED) {
@@ -154,14 +138,11 @@ export class Client {
     }
   }
 
-  private forget(): void {
-    for (const cursor of this.cursors.values()) cursor.forget();
-  }
-
   private abandon(): void {
     this.generation++;
     this.cancelWatchdog();
     this.cancelStable();
+    this.channels.interrupted();
     const socket = this.socket;
     this.socket = null;
     socket?.close();
@@ -169,7 +150,6 @@ export class Client {
 
   private retry(): void {
     this.abandon();
-    this.behindSince = null;
     this.setLink({ phase: 'waiting' });
     this.cancelRetry();
     const delay = reconnectDelay(this.attempt++, this.options.random);
@@ -191,22 +171,17 @@ export class Client {
     switch (message.type) {
       case 'hello':
         this.options.clock.heard(Date.parse(message.server_time), now);
-        this.greeted(message.epoch);
+        this.channels.greeted(message.epoch);
+        this.setLink({ restartingUntil: null });
         break;
       case 'heartbeat':
         this.options.clock.heard(Date.parse(message.server_time), now);
-        this.compare(message.alerts_through, now);
+        this.channels.alive(message.alerts_through);
         break;
       case 'snapshot':
-        this.cursors.get(message.channel)?.snapshot(message.seq);
-        this.options.sinks[message.channel]?.snapshot(message);
-        break;
       case 'delta':
-        this.applyDelta(message);
-        break;
       case 'gap':
-        this.cursors.get(message.channel)?.forget();
-        this.options.sinks[message.channel]?.gap(message.from, message.to);
+        this.channels.heard(message);
         break;
       case 'restarting':
         this.setLink({ restartingUntil: now + message.in_s * 1000 });
@@ -217,63 +192,6 @@ export class Client {
       default:
         // A newer server may say more than this page understands.
         break;
-    }
-  }
-
-  private greeted(epoch: string): void {
-    const another = this.epoch !== null && this.epoch !== epoch;
-    this.epoch = epoch;
-    for (const [channel, cursor] of this.cursors) {
-      if (another) {
-        const have = cursor.have;
-        cursor.forget();
-        if (have !== null && channel === 'alerts') this.options.sinks[channel]?.gap(have, have);
-      }
-      this.subscribe(channel);
-    }
-    this.setLink({ restartingUntil: null });
-  }
-
-  private subscribe(channel: ChannelName): void {
-    const cursor = this.cursors.get(channel);
-    if (cursor === undefined) return;
-    const since = channel === 'alerts' ? cursor.have : null;
-    // Only alerts are kept as history; the other channels begin anew with a snapshot.
-    if (since === null) cursor.forget();
-    cursor.resyncing = true;
-    cursor.askedAt = this.options.time.now();
-    this.send(
-      since === null || this.epoch === null
-        ? { type: 'subscribe', channel }
-        : { type: 'subscribe', channel, since, epoch: this.epoch },
-    );
-  }
-
-  private applyDelta(message: Delta): void {
-    const cursor = this.cursors.get(message.channel);
-    if (cursor === undefined) return;
-    const verdict = cursor.delta(message.prev, message.seq);
-    if (verdict === 'accept') this.options.sinks[message.channel]?.delta(message);
-    else if (verdict === 'resync') this.subscribe(message.channel);
-  }
-
-  /** The server lives. It names the newest transition: what stays missing is asked for, like an unanswered snapshot. */
-  private compare(through: number, now: number): void {
-    for (const [channel, cursor] of this.cursors) {
-      if (cursor.have === null && now - cursor.askedAt >= UNANSWERED_MS) this.subscribe(channel);
-    }
-    const have = this.alertsSeq;
-    if (have === null) {
-      this.behindSince = null;
-    } else if (through <= have) {
-      this.behindSince = null;
-      this.options.sinks.alerts?.whole?.(true);
-    } else if (this.behindSince === null) {
-      this.behindSince = now;
-    } else if (now - this.behindSince >= BEHIND_MS) {
-      this.behindSince = now;
-      this.options.sinks.alerts?.whole?.(false);
-      this.subscribe('alerts');
     }
   }
 

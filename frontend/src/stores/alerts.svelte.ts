@@ -1,4 +1,4 @@
-import type { ChannelSink } from '../protocol/client';
+import type { ChannelSink } from '../protocol/channels';
 import type { Alert, AlertsDelta, AlertsSnapshot, Delta, Snapshot } from '../protocol/messages';
 
 /** Between these two (server time, ms) transitions happened that this page never showed; `to` is null while it lasts. */

@@ -1,4 +1,4 @@
-import type { ChannelSink } from '../protocol/client';
+import type { ChannelSink } from '../protocol/channels';
 import type {
   CityChange,
   CityDelta,
