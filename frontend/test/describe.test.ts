@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Catalogue } from '../src/stores/catalogue';
 import type { SectorState } from '../src/protocol/messages';
 import { LiveStore } from '../src/stores/live';
+import { calloutOf } from '../src/map/callout';
 import { comparisonOf, describe as describeAlert, worstOf } from '../src/wall/describe';
 import { alert } from './alert';
 
@@ -48,6 +49,24 @@ it('does not claim that a value is beyond the limit when it is not', () => {
 
 it('says since when its sensor is silent', () => {
   expect(describeAlert(tide, 841_000, catalogue, heard(1_000, 1.67))[1]).toBe(`mất tín hiệu 14${NBSP}ph`);
+});
+
+it('says beside the pin what the row says: the value of now, or since when there is none', () => {
+  const callout = (now: number, live: LiveStore, count = 1) => calloutOf(tide, count, now, catalogue, live);
+  expect(callout(5_000, heard(1_000, 1.67))).toEqual([`Triều 1,67${NBSP}m`, 'Sài Gòn']);
+  expect(callout(31_000, heard(1_000, 1.67))).toEqual([`Triều 1,67${NBSP}m`, 'Sài Gòn']);
+  const silent = heard(1_000, 1.67);
+  expect(callout(31_001, silent)).toEqual([`Triều mất tín hiệu 30${NBSP}s`, 'Sài Gòn']);
+  expect(callout(841_000, silent, 2)).toEqual([`Triều mất tín hiệu 14${NBSP}ph ×2`, 'Sài Gòn']);
+  expect(callout(841_000, silent)[0]).toContain(describeAlert(tide, 841_000, catalogue, silent)[1]);
+});
+
+it('does not take for a measured value how long nothing came, or how often it did', () => {
+  const beside = (comparison: string, value: number, unit: string) =>
+    calloutOf(alert({ ...tide, comparison, value, limit: 1, unit }), 1, 5_000, catalogue, new LiveStore(() => 10))[0];
+  expect(beside('absent', 600, 's')).toBe(`Triều không có dữ liệu 10${NBSP}ph`);
+  expect(beside('at_least', 12, '')).toBe('Triều 12 điểm đo cùng lúc');
+  expect(beside('outside', 1.62, 'm')).toBe(`Triều 1,62${NBSP}m`);
 });
 
 it('falls back on the alert where nothing was heard of its sensor', () => {

@@ -80,6 +80,7 @@ class Scene:
         self.alerts: dict[str, Json] = {}
         self._random = random.Random(seed)
         self._dead: set[str] = set()
+        self._last: list[list[float]] = []
         self._report_ids = itertools.count(1)
         features = json.loads(zones.read_text())["features"]
         self._places = {f["properties"]["code"]: f["properties"] for f in features}
@@ -251,10 +252,19 @@ class Scene:
         self.city["engine_late"] = late
         return late
 
+    def fall_silent(self, alert: Json, value: float, age_s: float) -> None:
+        """The sensor of an alert said this so long ago, and nothing since."""
+        series = len(self.series) + 1
+        place = alert["location"]
+        self.series.append([series, alert["sector"], alert["asset"], alert["metric"], alert["zone"], *place])
+        self._silent.add(series)
+        self._last.append([series, int((time.time() - age_s) * 1000), value])
+
     def fresh_values(self) -> list[list[float]]:
-        """Each series that is not silent, a moment ago."""
+        """Each series that is not silent, a moment ago; of those that fell silent the last there was."""
         now = int(time.time() * 1000) - 400
-        return [[row[0], now, 1.0] for row in self.series if row[0] not in self._silent and row[1] not in self._dead]
+        fresh = [[row[0], now, 1.0] for row in self.series if row[0] not in self._silent and row[1] not in self._dead]
+        return self._last + fresh
 
     def fresh_sectors(self) -> list[Json]:
         """The sectors whose figures came again, without trends, as center sends them."""

@@ -301,6 +301,27 @@ def test_a_dead_alert_engine_looks_like_one(screen: Any, language: str, word: st
         expect(header.get_by_role("alert")).to_have_count(0)
 
 
+@pytest.mark.parametrize(("language", "silent", "tide"), [("vi", "mất tín hiệu", "Triều"), ("en", "no signal", "Tide")])
+def test_a_sensor_that_fell_silent_is_said_to_be_on_the_map_as_in_its_row(
+    screen: Any, language: str, silent: str, tide: str
+) -> None:
+    scene = scenes.calm()
+    mute = scene.alert("Triều vượt báo động III", scene.named("Sài Gòn"), asset="PA-01")
+    speaking = scene.alert("Triều vượt báo động III", scene.named("Chợ Lớn"), asset="PA-02", value=1.71)
+    scene.open(mute, speaking)
+    scene.fall_silent(mute, 1.67, 860)
+    with FixtureCenter(scene) as center, screen(center.address) as wall:
+        page = wall.open(f"/wall?lang={language}")
+        wait_for_wall_in(page, language)
+        said = re.compile(rf"{silent} 14.(ph|min)")
+        expect(page.locator(f"section[data-region=alerts] [data-alert='{mute['id']}']")).to_contain_text(said)
+        callout = page.locator(".map .label", has_text="Sai Gon" if language == "en" else "Sài Gòn")
+        expect(callout.locator(".what")).to_have_text(re.compile(rf"^{tide}.* {said.pattern}$"))
+        other = page.locator(".map .label", has_text=re.compile("Cho Lon|Chợ Lớn"))
+        expect(other.locator(".what")).to_have_text(re.compile(rf"^{tide}.* 1[,.]71.m$"))
+        assert [t for t in page.evaluate(TEXTS) if t["cut"] or not t["inside"] or t["size"] < 27.99] == []
+
+
 def test_the_console_says_of_when_a_value_is_and_that_nobody_judges(screen: Any) -> None:
     scene = scenes.calm()
     alert = scene.alert("Triều vượt báo động III", scene.named("Gia Định"), age_s=200, asset="PA-01")

@@ -64,6 +64,11 @@ export function isWord(alert: Alert): boolean {
   return alert.comparison !== '>' && alert.comparison !== '<';
 }
 
+/** Whether its value measures nothing, but says how long, how often or how many: it means nothing without its word. */
+export function isCounted(alert: Alert): boolean {
+  return ['absent', 'frozen', 'repeats', 'at_least'].includes(alert.comparison);
+}
+
 /** What such an alert says: "đứng yên 30 ph", "5 điểm đo", "1,62 m · ngoài khoảng". */
 function wordOf(alert: Alert, catalogue: Catalogue): string {
   const word = WORDS[alert.comparison];
@@ -82,14 +87,19 @@ export function presentValue(alert: Alert, live: LiveStore): { time: number; val
   return alert.asset === null || alert.cleared_at !== null || isWord(alert) ? null : live.latest(alert.sector, alert.asset, alert.metric);
 }
 
+/** "mất tín hiệu 14 ph": its sensor has been silent for so long that its last value is not believed; empty while it is. */
+export function silenceOf(alert: Alert, now: number, catalogue: Catalogue, live: LiveStore): string {
+  const present = presentValue(alert, live);
+  if (present === null) return '';
+  const cadence = catalogue.get(`${alert.sector}/${alert.metric}`)?.cadenceS ?? 60;
+  const ageMs = now - present.time;
+  return staleness(ageMs, cadence) === 'stale' ? `${say('noDataSince')} ${age(ageMs)}` : '';
+}
+
 /** The second line of an alert: place, value > limit (or since when nothing is heard), who has it. */
 export function describe(alert: Alert, now: number, catalogue: Catalogue, live: LiveStore): string[] {
-  const present = presentValue(alert, live);
-  const cadence = catalogue.get(`${alert.sector}/${alert.metric}`)?.cadenceS ?? 60;
-  const silent = present !== null && staleness(now - present.time, cadence) === 'stale';
-  const measured = silent
-    ? `${say('noDataSince')} ${age(now - present.time)}`
-    : comparisonOf(alert, catalogue, present?.value ?? alert.value);
+  const measured =
+    silenceOf(alert, now, catalogue, live) || comparisonOf(alert, catalogue, presentValue(alert, live)?.value ?? alert.value);
   return [clockOf(alert), placeOf(alert), measured, ownerOf(alert)].filter((part) => part !== '');
 }
 
