@@ -16,8 +16,8 @@ import structlog
 from alerts.arrivals import Arrival, Tick
 from alerts.copyrows import CopyRows
 from alerts.engine import Engine
-from alerts.refill import MOST_READINGS, READINGS, StoredSeries, stored_reports, stored_series
 from alerts.reportrule import ReportRule
+from alerts.stored import MOST_READINGS, READINGS, StoredSeries, stored_reports, stored_series
 from alerts.transitions import Transition
 from city.events import Reading
 

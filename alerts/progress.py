@@ -58,16 +58,23 @@ class Judging(Protocol):
     journal: Journal
     reached: Reached
 
+    def judged(self, partition: int) -> int | None: ...
+
 
 async def beat(
     pool: asyncpg.Pool, runners: Mapping[str, Judging], partitions: Mapping[TopicPartition, Progress]
 ) -> None:
-    """Say how far each sector has come; of one that still takes journalled steps again only that it is worked on."""
+    """Say how far each sector has come; of one that still takes journalled steps again only that it is worked on.
+
+    `partitions`: how far each is read; what was read and waits for other partitions is not judged.
+    """
     if not runners:
         return
     parts: dict[str, dict[TopicPartition, Progress]] = defaultdict(dict)
     for tp, part in partitions.items():
-        parts[sector_of(tp.topic) or ""][tp] = part
+        sector = sector_of(tp.topic) or ""
+        judged = runners[sector].judged(tp.partition) if sector in runners else None
+        parts[sector][tp] = part if judged is None else part._replace(position=min(part.position, judged))
     for sector, runner in runners.items():
         if runner.live:
             runner.reached.move(parts[sector])

@@ -19,16 +19,17 @@ from alerts.adoption import OpenAlert, adopt, forbid_older
 from alerts.body import Change, change
 from alerts.engine import ENGINE_VERSION, Engine
 from alerts.frozen import SnapshotError, thaw
-from alerts.journal import Entry, Journal, Place, Position, Step
+from alerts.journal import Entry, Journal, Place, Step
 from alerts.missed import judge_stored
 from alerts.refill import Unread, refill
 from alerts.replay import Replay
 from alerts.rules import Rule
+from alerts.sectorlog import SectorLog
 from alerts.snapshot import Snapshot
 from alerts.system import BESIDE_THE_ENGINE
 from alerts.transitions import Place as Spot
 from city import metrics
-from city.kafka import LogReader, TopicPartition, topic_for
+from city.kafka import LogReader
 from city.sectors import Catalogue
 from city.timestamps import from_datetime
 from city.zones import ZoneMap
@@ -77,7 +78,7 @@ async def recover(
     kept = await snapshot.newest(pool, sector)
     entries = await journal.entries_after(kept.place.step if kept is not None else 0)
     last = entries[-1][1].place if entries else kept.place if kept is not None else None
-    log_now = await Log.read(reader, sector)
+    log_now = await SectorLog.read(reader, sector)
     recovered: Recovered | None = None
     if last is None:
         unread = await log_now.unread(reader, log_now.ends, now_us)
@@ -100,64 +101,8 @@ async def recover(
     return recovered
 
 
-class Log(msgspec.Struct, frozen=True):
-    """A sector's log as the broker has it now: its cluster, and each partition's first and end offset."""
-
-    sector: str
-    cluster: str
-    starts: dict[int, int]
-    ends: dict[int, int]
-
-    @classmethod
-    async def read(cls, reader: LogReader, sector: str) -> "Log":
-        """Ask the broker; raises BrokerUnavailable."""
-        partitions = await reader.partitions(topic_for(sector))
-        starts = {tp.partition: await reader.log_start(tp) for tp in partitions}
-        ends = {tp.partition: await reader.end_offset(tp) for tp in partitions}
-        return cls(sector, await reader.cluster_id(), starts, ends)
-
-    def go_on(self, place: Place | None) -> dict[int, int]:
-        """Where to read on after `place`, as far as the log still has it; without one, at the log's start."""
-        known = place.positions if place is not None else {}
-        return {
-            partition: max(first, known[partition].next if partition in known else 0)
-            for partition, first in self.starts.items()
-        }
-
-    def lost(self, place: Place) -> bool:
-        """Whether records after `place` are gone."""
-        return any(
-            first > (place.positions[partition].next if partition in place.positions else 0)
-            for partition, first in self.starts.items()
-        )
-
-    async def unread(self, reader: LogReader, start: dict[int, int], now_us: int) -> Unread:
-        """What reading from `start` on brings."""
-        topic = topic_for(self.sector)
-        told = [
-            await reader.record_time(TopicPartition(topic, partition), offset) for partition, offset in start.items()
-        ]
-        times = [now_us if time is None else time for time in told] or [now_us]
-        return Unread(min(times), max(times))
-
-    async def is_same(self, reader: LogReader, place: Place) -> bool:
-        """Whether this is the log that `place` was in: the same cluster, and the same record before each position."""
-        if place.cluster != self.cluster:
-            return False
-        for partition, position in place.positions.items():
-            if partition not in self.ends or self.ends[partition] < position.next:
-                return False
-            gone = self.starts[partition] >= position.next
-            if not position.last_hash or gone:
-                continue
-            tp = TopicPartition(topic_for(self.sector), partition)
-            if await reader.last_record_hash(tp, position.next - 1) != position.last_hash:
-                return False
-        return True
-
-
 async def _by_journal(
-    journal: Journal, catalogue: Catalogue, kept: Snapshot, entries: Sequence[Entry], log_now: Log
+    journal: Journal, catalogue: Catalogue, kept: Snapshot, entries: Sequence[Entry], log_now: SectorLog
 ) -> Recovered | None:
     """Snapshot and steps after it, if this code, this catalogue and this log can take them again; else None."""
     places = [kept.place, *(entry.place for entry in entries)]
@@ -179,17 +124,12 @@ async def _by_journal(
     return Recovered(engine, journal, places[-1], start, "journal", replay)
 
 
-async def _position(reader: LogReader, sector: str, partition: int, offset: int) -> Position:
-    tp = TopicPartition(topic_for(sector), partition)
-    return Position(offset, await reader.last_record_hash(tp, offset - 1) or b"")
-
-
 async def _rebuild(
     journal: Journal,
     reader: LogReader,
     catalogue: Catalogue,
     zones: ZoneMap,
-    log_now: Log,
+    log_now: SectorLog,
     kept: Snapshot | None,
     start: dict[int, int],
     unread: Unread,
@@ -210,7 +150,7 @@ async def _rebuild(
     if unread.judged is not None:
         told += await judge_stored(journal.pool, engine, unread.judged, unread.last)
     engine.resume(now_us)
-    positions = {partition: await _position(reader, sector, partition, offset) for partition, offset in start.items()}
+    positions = await log_now.positions(reader, start)
     place = Place(journal.step + 1, ENGINE_VERSION, catalogue.version, log_now.cluster, revision, positions)
     changes: list[Change] = [change(one, engine.rules, catalogue.sectors[sector], zones) for one in told]
     await journal.commit(Entry((Step("base", now_us, revision=revision),), place), changes)

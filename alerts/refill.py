@@ -8,58 +8,20 @@ in time.
 """
 
 import asyncio
-from collections.abc import Iterable
-from typing import Final
 
 import asyncpg
 import msgspec
 
 from alerts.absence import AbsenceRule
-from alerts.conditions import Absent, ChangedBy, Condition, Frozen, Repeats
 from alerts.copyrows import CopyRows
 from alerts.engine import Engine
-from alerts.grouprule import GroupRule
 from alerts.groups import stored_as
+from alerts.reach import lookbacks, reach_us, timers
 from alerts.reportrule import REMEMBERED_US, ReportRule
-from alerts.rules import Over, Rule
 from alerts.series import UNWATCHED, Asset, Series
+from alerts.stored import MOST_READINGS, READINGS, StoredSeries, stored_reports, stored_series
 from city.database import Connection
-from city.events import Reading, Report
-
-MOST_READINGS: Final = 500_000
-"""Read at most so many of a metric, a second's work; a window that they don't fill is not whole yet, and says so."""
-
-SERIES: Final = """
-SELECT series.id, asset.name, asset.zone, asset.lon, asset.lat, all_of.metrics
-  FROM series JOIN asset ON asset.id = series.asset_id,
-       LATERAL (SELECT array_agg(metric ORDER BY id) AS metrics FROM series WHERE asset_id = asset.id) AS all_of
- WHERE asset.sector = $1 AND series.metric = $2 ORDER BY series.id
-"""
-READINGS: Final = """
-SELECT time, series_id, value
-  FROM (SELECT time, series_id, value FROM reading
-         WHERE series_id = ANY ($1) AND time >= from_us($2) AND time < from_us($3)
-         ORDER BY time DESC LIMIT $4) AS newest
- ORDER BY time, series_id
-"""
-
-REPORTS: Final = """
-SELECT source, subject, to_us(first_time) AS time, category, severity, status, zone FROM report
- WHERE sector = $1 AND category = ANY ($2) AND first_time > from_us($3) AND first_time <= from_us($4)
- ORDER BY first_time DESC, id DESC LIMIT $5
-"""
-MOST_REPORTS: Final = 100_000
-
-
-class StoredSeries(msgspec.Struct, frozen=True):
-    """A series, with its asset: where it was last, and all that it has ever measured, in the order met."""
-
-    id: int
-    asset: str
-    zone: str | None
-    lon: float | None
-    lat: float | None
-    metrics: list[str]
+from city.events import Reading
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -119,11 +81,6 @@ async def _refill_metric(connection: Connection, engine: Engine, metric: str, lo
     return filling.readings
 
 
-async def stored_series(connection: Connection, sector: str, metric: str) -> dict[int, StoredSeries]:
-    """The series of a metric, by number."""
-    return {row["id"]: StoredSeries(*row) for row in await connection.fetch(SERIES, sector, metric)}
-
-
 async def _refill_reports(connection: Connection, engine: Engine, unread: Unread) -> None:
     """Count reports that were made before the log goes on; what they say is what they said last."""
     until = unread.stored_until if unread.judged is not None else unread.first
@@ -136,17 +93,6 @@ async def _refill_reports(connection: Connection, engine: Engine, unread: Unread
             key = rule.key_of(report)
             if key is not None:
                 rule.remember(rule.group(key), report, unread.judged is not None)
-
-
-async def stored_reports(
-    connection: Connection, sector: str, categories: list[str], since: int, until: int
-) -> list[Report]:
-    """Reports that were first made after `since` and up to `until` (µs), in that order; of too many, the newest."""
-    rows = await connection.fetch(REPORTS, sector, categories, since, until, MOST_REPORTS)
-    return [
-        Report(sector, source, subject, time, category, severity, "", "", status, zone)
-        for source, subject, time, category, severity, status, zone in reversed(rows)
-    ]
 
 
 class Filling:
@@ -225,42 +171,3 @@ class Filling:
         known = asset if asset is not None and self._metric in asset.series else None
         self._assets[number] = known
         return known
-
-
-def lookbacks(rules: Iterable[GroupRule]) -> dict[str, int]:
-    """By metric, how far back (µs) what some rule remembers of it reaches."""
-    found: dict[str, int] = {}
-    for watching in rules:
-        plans = {metric: watching.plans[metric] for metric in watching.rule.metrics}
-        for metric, plan in plans.items():
-            back = reach_us(watching.rule) + plan.gap_us + 2 * plan.cadence_us
-            found[metric] = max(found.get(metric, 0), back)
-    return found
-
-
-def timers(engine: Engine) -> dict[str, int]:
-    """By metric, how far back (µs) the timers of thresholds reach."""
-    found: dict[str, int] = {}
-    for metric in engine.roster.sector.metrics:
-        plan = engine.roster.plan(metric)
-        holds = [max(*one.holds, one.clear_us) for one in plan.thresholds if one.timed]
-        if holds:
-            found[metric] = max(holds) + plan.gap_us + 2 * plan.cadence_us
-    return found
-
-
-def reach_us(rule: Rule) -> int:
-    """How far back the rule looks from a reading, but for where things stand now."""
-    asked = [rule.asked(level) for level in rule.levels]
-    asked += [rule.clear.condition] if rule.clear is not None and rule.clear.condition is not None else []
-    window = rule.measure.window_us if isinstance(rule.measure, Over) else 0
-    holds = [level.hold_us for level in rule.levels] + [rule.clear.hold_us if rule.clear is not None else 0]
-    return window + max(map(_reach_us, asked)) + max(holds)
-
-
-def _reach_us(condition: Condition) -> int:
-    if isinstance(condition, ChangedBy | Repeats):
-        return condition.within_us
-    if isinstance(condition, Frozen):
-        return condition.for_us
-    return 2 * condition.after_us if isinstance(condition, Absent) else 0

@@ -2,18 +2,18 @@
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Final
 
 import asyncpg
 import structlog
 
 from alerts import rulebook
+from alerts.gauges import Gauges
 from alerts.journal import Fenced
 from alerts.patience import AWAY, SAY_EVERY, passes, pause_s
 from alerts.progress import beat
 from alerts.recovery import recover
-from alerts.rules import SEVERITIES
 from alerts.runner import OutOfPlace, SectorRunner
 from city import metrics
 from city.clock import Clock
@@ -22,7 +22,6 @@ from city.kafka import (
     Batch,
     GroupConsumer,
     OffsetGone,
-    Progress,
     TopicAssignor,
     TopicPartition,
     sector_of,
@@ -37,11 +36,8 @@ TICK_S: Final = 1.0
 WAIT_S: Final = 0.25
 LISTENING_S: Final = 3.0
 """A partition's end that is older says nothing: the broker may be away."""
-GAUGES_S: Final = 10.0
 RETAKE_S: Final = 3.0
 """A worker that was fenced waits this long for the group to make up its mind before it takes the sector again."""
-
-OPEN: Final = "SELECT sector, severity, count(*) FROM alert WHERE cleared_at IS NULL GROUP BY sector, severity"
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +54,8 @@ class Worker:
         self._lost: dict[str, float] = {}
         self._ahead: set[TopicPartition] = set()
         self._revision = -1
-        self._ticked = self._gauged = 0.0
+        self._ticked = 0.0
+        self._gauges = Gauges(pool)
         topics = [topic_for(sector) for sector in decoder.catalogue.sectors]
         self._consumer = GroupConsumer(
             settings,
@@ -216,7 +213,7 @@ class Worker:
         behind = self._behind()
         await asyncio.gather(*(self._guarded(sector, None, behind.get(sector)) for sector in list(self._runners)))
         self._keep_abreast()
-        await beat(self._pool, self._runners, self._judged())
+        await beat(self._pool, self._runners, self._consumer.progress())
         for sector, when in list(self._lost.items()):
             if now >= when:
                 del self._lost[sector]
@@ -224,19 +221,7 @@ class Worker:
                 given = [tp for tp in self._consumer.assignment if tp.topic == topic]
                 if given:
                     self._consumer.retake(*given)
-        await self._gauge(now)
-
-    async def _gauge(self, now: float) -> None:
-        """What a dashboard shows of this worker's sectors, now and then."""
-        if now - self._gauged < GAUGES_S:
-            return
-        self._gauged = now
-        open_now = Counter({(row["sector"], row["severity"]): row["count"] for row in await self._pool.fetch(OPEN)})
-        for sector, runner in self._runners.items():
-            metrics.ENGINE_SERIES.labels(sector).set(runner.engine.roster.series)
-            metrics.RULES_ACTIVE.labels(sector).set(len(runner.engine.rules))
-            for severity in SEVERITIES:
-                metrics.OPEN_ALERTS.labels(sector, severity).set(open_now[sector, severity])
+        await self._gauges.show(self._runners, now)
 
     async def _expired(self, gone: OffsetGone) -> None:
         sector = sector_of(gone.tp.topic) or ""
@@ -259,13 +244,4 @@ class Worker:
             heard = progress.as_of > 0 and now - progress.as_of < LISTENING_S
             if not heard or progress.position < progress.end:
                 behind.add(tp.partition)
-        return found
-
-    def _judged(self) -> dict[TopicPartition, Progress]:
-        """How far each partition is judged: what was read and waits for other partitions is not."""
-        found: dict[TopicPartition, Progress] = {}
-        for tp, progress in self._consumer.progress().items():
-            runner = self._runners.get(sector_of(tp.topic) or "")
-            judged = runner.judged(tp.partition) if runner is not None and runner.live else None
-            found[tp] = progress if judged is None else progress._replace(position=min(progress.position, judged))
         return found

@@ -14,8 +14,10 @@ from alerts.engine import Engine
 from alerts.freeze import freeze
 from alerts.frozen import encode, thaw
 from alerts.journal import Entry
-from alerts.refill import Filling, StoredSeries, lookbacks, reach_us
+from alerts.reach import lookbacks, reach_us
+from alerts.refill import Filling
 from alerts.rules import Rule
+from alerts.stored import StoredSeries
 from tests.alerts.conftest import City
 from tests.alerts.depth import EVERY_KIND, rule
 from tests.alerts.test_engine_properties import LEVELS
