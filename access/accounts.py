@@ -1,7 +1,7 @@
 """People: local accounts with a password, and those that an identity provider vouches for.
 
 Every change is one transaction with its row of the audit trail. How somebody proves who they are is in
-access/by_password.py and access/by_provider.py.
+access/by_password.py and access/by_provider.py; how a name is unlocked in access/unlocking.py.
 """
 
 import uuid
@@ -31,14 +31,6 @@ CHANGE: Final = f"""UPDATE account SET role = $2, sectors = $3, zones = $4,
     disabled_at = CASE WHEN $5 THEN coalesce(disabled_at, now()) END WHERE id = $1 RETURNING {COLUMNS}"""
 SET_PASSWORD: Final = """UPDATE account SET password = $2, must_change = $3, failures = 0, locked_until = NULL
     WHERE id = $1"""
-UNLOCK: Final = "UPDATE account SET failures = 0, locked_until = NULL WHERE id = $1"
-TRIED_FROM: Final = """SELECT address FROM audit
-    WHERE at > clock_timestamp() - interval '2 minutes' AND action = 'session.refused' AND actor_kind = 'person'
-    AND actor_id = $1 AND address IS NOT NULL GROUP BY address ORDER BY max(seq) DESC LIMIT $2"""
-SAY: Final = "SELECT pg_notify($1, $2)"
-UNLOCKED: Final = "citywatch_unlocked"
-"""The channel on which centers hear an `Unlocked`."""
-MOST_ADDRESSES: Final = 20
 DELETE: Final = "DELETE FROM account WHERE id = $1"
 END_SESSIONS: Final = "DELETE FROM session WHERE account = $1"
 OTHER_ADMINS: Final = """SELECT count(*) FROM account
@@ -79,14 +71,6 @@ WRONG: Final = (
     "Name or password is wrong. After five wrong ones a name is held for a minute or longer: wait, then try again.",
 )
 """Also of a name that is locked, and of one that nobody has."""
-
-
-class Unlocked(msgspec.Struct, frozen=True):
-    """What centers are told when an account was unlocked: its name as names are compared, and from where it was tried
-    in the last two minutes."""
-
-    folded_name: str
-    addresses: list[str]
 
 
 async def listed(connection: asyncpg.Pool | Connection) -> list[Account]:
@@ -193,19 +177,6 @@ async def reset_password(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID
         await connection.execute(END_SESSIONS, account_id)
         await audit.append(connection, actor, "account.reset_password", f"account {account.name}")
     return first
-
-
-async def unlock(pool: asyncpg.Pool, actor: Actor, account_id: uuid.UUID) -> list[str]:
-    """Forget the wrong passwords, and let every center forget them too: by name, and by the addresses from which they
-    came lately, which are returned."""
-    async with changing(pool) as connection:
-        account = await held(connection, account_id)
-        await connection.execute(UNLOCK, account_id)
-        addresses = [row["address"] for row in await connection.fetch(TRIED_FROM, str(account_id), MOST_ADDRESSES)]
-        said = msgspec.json.encode(Unlocked(folded(account.name), addresses)).decode()
-        await connection.execute(SAY, UNLOCKED, said)
-        await audit.append(connection, actor, "account.unlock", f"account {account.name}")
-    return addresses
 
 
 def possible(name: str) -> bool:

@@ -9,12 +9,13 @@ import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 import asyncpg
 
 from access.policy import Denied, Principal, require
 from center.letters import Letters
+from center.rooms import Rooms
 from city import metrics
 from city.clock import Clock
 from city.database import STORE_ERRORS
@@ -61,31 +62,8 @@ class Unknown:
 Outcome = Accepted | Refusal | Unknown
 
 
-class Busy(Exception):
-    """Too much is in hand already."""
-
-
-class Room:
-    """What one request holds of the door's memory, from its first byte until it is answered. A context manager."""
-
-    def __init__(self, door: "Door") -> None:
-        self._door = door
-        self._held = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._door.give_back(self._held)
-
-    def fill(self, size: int) -> None:
-        """Holds `size` bytes more. Raises Busy if there is no room."""
-        self._door.hold(size)
-        self._held += size
-
-
 class Door:
-    """Takes events in; `run` keeps the way to the brokers open."""
+    """Takes events in; `run` keeps the way to the brokers open. A request holds one of `rooms` until it is answered."""
 
     def __init__(
         self, settings: Settings, catalogue: Catalogue, zones: ZoneMap, pool: asyncpg.Pool, clock: Clock
@@ -95,7 +73,7 @@ class Door:
         self._decoder = Decoder(catalogue, zones)
         self._sectors = frozenset(catalogue.sectors)
         self._producer: Producer | None = None
-        self._held = 0
+        self.rooms = Rooms(settings.door_room_bytes)
         self._letters = Letters(pool, clock)
         self._pool = pool
         self._ends = KnownEnds()
@@ -128,22 +106,6 @@ class Door:
             self._ends.note(ends)
             with contextlib.suppress(*STORE_ERRORS):
                 await self._ends.tell(self._pool)
-
-    def room(self) -> Room:
-        """Room for one request; its body is counted as it is read, so that slow bodies are bounded together too."""
-        return Room(self)
-
-    def hold(self, size: int) -> None:
-        """Counts bytes in hand. Raises Busy above the setting `door_room_bytes`."""
-        if self._held + size > self._settings.door_room_bytes:
-            raise Busy
-        self._held += size
-        metrics.HTTP_ROOM_BYTES.set(self._held)
-
-    def give_back(self, size: int) -> None:
-        """Counts bytes no more."""
-        self._held -= size
-        metrics.HTTP_ROOM_BYTES.set(self._held)
 
     async def take(self, events: Sequence[Event], who: Principal) -> list[Outcome]:
         """The fate of each event of this publisher, in order."""

@@ -10,7 +10,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from access.accounts import Unlocked
+from access.unlocking import Unlocked
 from center.errors import ApiError
 
 SIGN_IN_ADDRESS: Final = parse("20/minute")
@@ -53,7 +53,7 @@ class Limiter:
         self.take(SIGN_IN_ALL, "sign-in")
 
     def unlocked(self, said: str) -> None:
-        """Somebody's account was unlocked (access.accounts says it): what their tries have used up is free again."""
+        """Somebody's account was unlocked (access.unlocking says it): what their tries have used up is free again."""
         try:
             unlocked = msgspec.json.decode(said, type=Unlocked)
         except msgspec.MsgspecError:

@@ -7,7 +7,7 @@ from typing import Self
 import asyncpg
 from starlette.requests import HTTPConnection
 
-from access import accounts, directory, oidc
+from access import directory, oidc, unlocking
 from access.directory import Directory
 from access.policy import Role
 from access.provider import Client
@@ -57,7 +57,7 @@ class Center:
         self.hub = Hub(self.book, self.latest, self.state)
         self.screens = Screens()
         self.engine = EngineWatch(catalogue.sectors, clock)
-        hints = {directory.CHANNEL: lambda _: self.directory.hint(), accounts.UNLOCKED: self.limiter.unlocked}
+        hints = {directory.CHANNEL: lambda _: self.directory.hint(), unlocking.CHANNEL: self.limiter.unlocked}
         self.follower = Follower(settings.database_dsn, pool, self.hub, clock, hints)
         self.live = LiveTail(settings, pool, self.latest, clock)
         self.panels = Panels(

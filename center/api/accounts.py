@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from access import accounts as people
-from access import audit, sessions
+from access import audit, sessions, unlocking
 from access.policy import Role
 from center.api.common import CenterOf, DateTime, Name, Sectors, Strict, Zones, answers, json_answer, known_scope
 from center.errors import errors
@@ -164,7 +164,7 @@ async def reset(center: CenterOf, actor: ActorOf, account_id: uuid.UUID) -> Resp
 )
 async def unlock(center: CenterOf, actor: ActorOf, account_id: uuid.UUID) -> Response:
     """Forgets the wrong passwords."""
-    await people.unlock(center.pool, actor, account_id)
+    await unlocking.unlock(center.pool, actor, account_id)
     return Response(status_code=204)
 
 

@@ -1,28 +1,25 @@
 """/api/v1/backtests: a rule tried on what happened, beside its version in force."""
 
 import asyncio
-import math
 import re
 import uuid
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import Depends
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.responses import Response
 
 from access.policy import Denied, Principal, narrowed, require
 from alerts import rulebook
 from alerts.rulefile import LoadedRule, RuleError, parse_rules
 from alerts.rules import Rule
-from alerts.trial import MOST_ALERTS, MOST_STEPS
-from center.api.alerts import Severity
-from center.api.common import CenterOf, DateTime, Strict, answers, instant, json_answer
+from center.api.backtest_answers import BacktestOut, Backtests, summary, told
+from center.api.common import CenterOf, Strict, answers, instant, json_answer
 from center.backtests import GRACE_S, MOST_RUNNING, Asked, Backtest, NotRunning, TooMany
 from center.errors import RETRY_AFTER_S, ApiError, errors, not_found
 from center.permit import ActorOf, Permit, resources
 from center.service import Center
-from city.timestamps import format_time
 
 router = resources("/backtests", tag="rules")
 MayTry = Annotated[Principal, Depends(Permit("rules.backtest"))]
@@ -44,96 +41,6 @@ class NewBacktest(Strict):
     )
     since: Annotated[str, Field(alias="from", max_length=64, json_schema_extra={"format": "date-time"})]
     until: Annotated[str, Field(alias="to", max_length=64, json_schema_extra={"format": "date-time"})]
-
-
-class Figures(BaseModel):
-    """What it did, and what that means for those on duty (ISA-18.2, EEMUA 191). An alert that was still open counts up
-    to the end of the time; alarms are alerts of any severity but info."""
-
-    raised: int
-    open_at_end: int
-    groups: int = Field(description="Assets, zones or sectors for which it was raised")
-    longest_s: float
-    median_s: float
-    most_at_once: int
-    alarms_a_day: float
-    most_in_ten_minutes: int = Field(description="Alarms, in ten minutes of the clock")
-    flood_share: float = Field(description="Share of the time with more than ten alarms in ten minutes")
-    chattering_groups: int = Field(description="Groups that were raised three times within a minute")
-    older_than_a_day: int = Field(description="Alerts that were open for longer than a day")
-    open_share: float = Field(description="Share of the time in which one at least was open")
-
-
-class AtOnce(BaseModel):
-    """How many alerts were open at once."""
-
-    step_s: int
-    most: list[int] = Field(description=f"The most in each step from the beginning; at most {MOST_STEPS} steps")
-
-
-class WouldBe(BaseModel):
-    """One alert that it would have raised."""
-
-    group: str = Field(description="The asset, zone or sector")
-    severity: Severity = Field(description="The worst that it ever was")
-    raised_at: DateTime
-    cleared_at: DateTime | None = Field(description="Null: open at the end of the time")
-    lasted_s: float = Field(description="Up to the end of the time, if it was still open")
-
-
-class Tried(BaseModel):
-    """What one version would have done."""
-
-    version: int | None = Field(description="Of the one in force; null for the one that was tried")
-    readings: int = Field(description="Readings or reports that were judged")
-    figures: Figures
-    severities: dict[Severity, int] = Field(description="Alerts by the worst severity that they reached")
-    at_once: AtOnce
-    alerts: list[WouldBe] = Field(description=f"By the time when they were raised; the first {MOST_ALERTS}")
-
-
-class Result(BaseModel):
-    """The rule that was tried, and its version in force."""
-
-    proposed: Tried
-    present: Tried | None = Field(description="Null: no rule of its name is in force where you may see it")
-
-
-class Failure(BaseModel):
-    """Why it came to nothing."""
-
-    code: Literal["too_long", "too_much", "unavailable", "died"]
-    message: str
-
-
-class BacktestSummary(BaseModel):
-    """A back-test, without what it found."""
-
-    id: uuid.UUID
-    state: Literal["running", "done", "failed"]
-    progress: float = Field(ge=0, le=1, description="Share of the time that is judged, of both versions together")
-    readings: int = Field(description="Readings or reports judged so far")
-    rule: str
-    sector: str
-    zones: list[str] = Field(description="Tried on these zones only: the rule's, within yours; empty: all")
-    start: DateTime = Field(alias="from")
-    end: DateTime = Field(alias="to")
-    by: str
-    started_at: DateTime
-    ended_at: DateTime | None
-    error: Failure | None = Field(description="Of one that failed")
-
-
-class BacktestOut(BacktestSummary):
-    """A back-test."""
-
-    result: Result | None = Field(description="Of one that is done")
-
-
-class Backtests(BaseModel):
-    """Those of this center, the newest first, without their results."""
-
-    backtests: list[BacktestSummary]
 
 
 @router.post(
@@ -159,19 +66,19 @@ async def start(center: CenterOf, who: MayTry, actor: ActorOf, body: NewBacktest
         raise ApiError(429, "too_many_backtests", sentence, retry_after_s=RETRY_AFTER_S) from full
     except NotRunning as away:
         raise ApiError(503, "unavailable", "The center is stopping.", retry_after_s=RETRY_AFTER_S) from away
-    return json_answer(_told(one), 202)
+    return json_answer(told(one), 202)
 
 
 @router.get("", summary="Back-tests", responses={**answers(Backtests), **errors(503)})
 async def backtests(center: CenterOf, who: MayTry) -> Response:
     """Those within the scope of who asks that run, or ended within the hour."""
-    return json_answer({"backtests": [_summary(one) for one in center.backtests.all() if _seen(who, one)]})
+    return json_answer({"backtests": [summary(one) for one in center.backtests.all() if _seen(who, one)]})
 
 
 @router.get("/{backtest_id}", summary="One back-test", responses={**answers(BacktestOut), **errors(404, 422, 503)})
 async def backtest(center: CenterOf, who: MayTry, backtest_id: uuid.UUID) -> Response:
     """How far it is, or what it found."""
-    return json_answer(_told(_known(center, who, backtest_id)))
+    return json_answer(told(_known(center, who, backtest_id)))
 
 
 @router.delete(
@@ -255,26 +162,3 @@ def _known(center: Center, who: Principal, backtest_id: uuid.UUID) -> Backtest:
     if one is None or not _seen(who, one):
         raise not_found(f"back-test {backtest_id}")
     return one
-
-
-def _summary(one: Backtest) -> dict[str, Any]:
-    asked = one.asked
-    return {
-        "id": str(one.id),
-        "state": one.state,
-        "progress": math.floor(one.progress * 1000) / 1000,
-        "readings": one.readings,
-        "rule": asked.rule.rule,
-        "sector": asked.rule.sector,
-        "zones": asked.rule.where.zones,
-        "from": format_time(asked.since),
-        "to": format_time(asked.until),
-        "by": one.by,
-        "started_at": format_time(one.started_us),
-        "ended_at": None if one.ended_us is None else format_time(one.ended_us),
-        "error": None if one.why is None else {"code": one.why, "message": one.sentence},
-    }
-
-
-def _told(one: Backtest) -> dict[str, Any]:
-    return {**_summary(one), "result": one.result}

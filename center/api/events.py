@@ -15,9 +15,10 @@ from starlette.responses import JSONResponse
 
 from access.policy import Principal
 from center.api.common import CenterOf
-from center.door import Accepted, Busy, Event, Outcome, Room, Unknown
+from center.door import Accepted, Event, Outcome, Unknown
 from center.errors import RETRY_AFTER_S, ApiError, ErrorDetail, errors
 from center.permit import Permit, resources
+from center.rooms import Busy, Room
 from center.service import Center
 from city.events import MAX_EVENT_BYTES, Refusal
 
@@ -121,7 +122,7 @@ BINARY_HEADERS: Final[list[dict[str, Any]]] = [
 async def events(center: CenterOf, who: May, request: Request) -> JSONResponse:
     """One CloudEvent, or a batch of them. With a key, only of the key's sectors; others are refused (`not_allowed`)."""
     try:
-        with center.door.room() as room:
+        with center.door.rooms.room() as room:
             return await _take(center, who, *await _read(request, room))
     except Busy as busy:
         sentence = "Too many events are in hand; nothing of this request was stored."

@@ -8,7 +8,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
-from access import accounts, audit, sessions
+from access import accounts, audit, sessions, unlocking
 from access.accounts import Account
 from access.policy import Role
 from city.settings import Settings
@@ -144,7 +144,7 @@ def unlock(name: Name) -> None:
     """
 
     async def work(pool: asyncpg.Pool) -> list[str]:
-        return await accounts.unlock(pool, actor(), await accounts.find(pool, name))
+        return await unlocking.unlock(pool, actor(), await accounts.find(pool, name))
 
     addresses = in_store("accounts", work)
     typer.echo(f"{name} may try again" + (f", from {', '.join(addresses)} too" if addresses else ""))

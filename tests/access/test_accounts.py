@@ -11,7 +11,7 @@ import pytest
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
-from access import accounts, by_password, by_provider, passwords, sessions
+from access import accounts, by_password, by_provider, passwords, sessions, unlocking
 from access.accounts import Account, AccountError
 from access.by_password import Locked
 from access.errors import AccessError
@@ -151,7 +151,7 @@ async def test_guesses_at_once_count_one_by_one(pool: asyncpg.Pool, lan: Account
 
 async def test_unlocking_lets_in_at_once(pool: asyncpg.Pool, lan: Account) -> None:
     await fail(pool, 5)
-    await accounts.unlock(pool, CHIEF, uuid.UUID(lan.id))
+    await unlocking.unlock(pool, CHIEF, uuid.UUID(lan.id))
     assert (await by_password.sign_in(pool, "Lan", PASSWORD, HERE)).id == lan.id
     assert "account.unlock" in await actions(pool)
 

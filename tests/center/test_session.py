@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from access import accounts
+from access import accounts, unlocking
 from access.policy import Role
 from city.settings import Settings
 from tests.center.conftest import Running, running
@@ -179,13 +179,13 @@ async def test_an_unlocked_person_may_come_at_once_from_where_the_wrong_tries_ca
     async with client(guarded.url) as http:
         tries = [await sign_in(http, account.name, f"falsch falsch {n}") for n in range(22)]
         assert tries[-1].status_code == 429
-        (address,) = await accounts.unlock(people.pool, LOCAL, uuid.UUID(account.id))  # as the command line does
+        (address,) = await unlocking.unlock(people.pool, LOCAL, uuid.UUID(account.id))  # as the command line does
         assert address == "127.0.0.1"
         async with asyncio.timeout(5):
             while (answer := await sign_in(http, account.name)).status_code == 429:
                 await asyncio.sleep(0.05)
     assert answer.status_code == 200
-    assert await accounts.unlock(people.pool, LOCAL, uuid.UUID((await people.account()).id)) == []
+    assert await unlocking.unlock(people.pool, LOCAL, uuid.UUID((await people.account()).id)) == []
 
 
 async def test_a_locked_name_and_one_that_nobody_has_are_counted_alike(topics: Settings, people: People) -> None:
