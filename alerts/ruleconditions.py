@@ -28,6 +28,8 @@ from city.sectors import Metric, Sector
 from city.yamlnodes import Node
 
 US: Final = 1_000_000
+LONGEST_DAYS: Final = 366
+"""Nobody could tell a rule with a longer window or `for` from one that never raises."""
 UNBOUNDED: Final = ("sum", "count", "stddev", "rate", "delta")
 """Measures whose values have nothing to do with the metric's range."""
 
@@ -43,8 +45,11 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def us(node: Node, name: str) -> int:
-    """A duration in microseconds."""
-    return round(node.seconds(name) * 1e6)
+    """A duration in microseconds; refused above a year."""
+    seconds = node.seconds(name)
+    if seconds > LONGEST_DAYS * 86_400:
+        node.refuse(f"{name} {said(seconds)} is too long: a rule looks back at most {LONGEST_DAYS}d")
+    return round(seconds * US)
 
 
 def said(seconds: float) -> str:

@@ -127,7 +127,7 @@ def _rule(node: Node, catalogue: Catalogue, zones: ZoneMap | None) -> Rule:
         again_after_us=us(fields["again_after"], "again_after") if "again_after" in fields else 0,
         consequence=fields["consequence"].bilingual("consequence") if "consequence" in fields else None,
         response=_response(fields["response"]) if "response" in fields else (),
-        respond_within_s=fields["respond_within"].seconds("respond_within") if "respond_within" in fields else None,
+        respond_within_s=us(fields["respond_within"], "respond_within") / 1e6 if "respond_within" in fields else None,
         team=fields["team"].text("team") if "team" in fields else None,
     )
     if rule.active is not None:

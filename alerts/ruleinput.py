@@ -1,7 +1,8 @@
 """What a rule watches, when, and by what measure, read strictly."""
 
 import difflib
-from typing import cast
+from fnmatch import translate
+from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from alerts import rulekeys as keys
@@ -16,6 +17,9 @@ from city.decoding import STATUSES
 from city.sectors import Metric, Sector
 from city.yamlnodes import Node
 from city.zones import ZoneMap
+
+NOTHING: Final = "(?!)"
+"""How `fnmatch` writes characters among which there is none."""
 
 
 def over_of(node: Node, metric: Metric | None, per: Per, reports: Reports | None) -> Over | None:
@@ -108,7 +112,23 @@ def where_of(node: Node, zones: ZoneMap | None) -> Where:
         return Where(codes)
     given = keys["assets"]
     patterns = _some(given, "where.assets") if given.is_sequence else [given]
-    return Where(codes, tuple(pattern.text("an asset pattern") for pattern in patterns))
+    return Where(codes, tuple(_pattern(pattern) for pattern in patterns))
+
+
+def _pattern(node: Node) -> str:
+    """A pattern that some name can fit, as `fnmatch` reads it."""
+    pattern = node.text("an asset pattern")
+    at = 0
+    while (begin := pattern.find("[", at)) >= 0:
+        first = begin + 1 + pattern.startswith("!", begin + 1)
+        end = pattern.find("]", first + 1)  # a ] right at the beginning is one of the characters
+        if end < 0:
+            node.refuse(f"the asset pattern '{pattern}' opens a [ that no ] closes; write [[] for the character itself")
+        if NOTHING in translate(pattern[begin : end + 1]):
+            part = pattern[begin : end + 1]
+            node.refuse(f"no name can fit '{part}' of '{pattern}': write the lower end of a span first")
+        at = end + 1
+    return pattern
 
 
 def _some(node: Node, name: str) -> list[Node]:

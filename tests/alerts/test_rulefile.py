@@ -96,6 +96,17 @@ response:
         ("metric: level_m", "metric: level_m\nwhere: {assets: ''}", 6, "an asset pattern is empty"),
         ("metric: level_m", "metric: level_m\nwhere: {assets: [PA-*, ' ']}", 6, "an asset pattern is empty"),
         ("metric: level_m", "metric: level_m\nwhere: {}", 6, "where is empty"),
+        ("metric: level_m", 'metric: level_m\nwhere: {assets: "FL-[MY-*"}', 6, "'FL-[MY-*' opens a [ that no ] closes"),
+        ("metric: level_m", 'metric: level_m\nwhere: {assets: ["PA-*", "[]"]}', 6, "'[]' opens a [ that no ] closes"),
+        ("metric: level_m", 'metric: level_m\nwhere: {assets: "[ab]-[!"}', 6, "opens a [ that no ] closes"),
+        ("metric: level_m", 'metric: level_m\nwhere: {assets: "[!]"}', 6, "opens a [ that no ] closes"),
+        ("metric: level_m", 'metric: level_m\nwhere: {assets: "PA-[9-0]"}', 6, "no name can fit '[9-0]' of 'PA-[9-0]'"),
+        ("above: 1.5, for: 2m", "above: 1.5, for: 900000d", 7, "raise.warning.for is longer than a hundred years"),
+        ("above: 1.5, for: 2m", "above: 1.5, for: 367d", 7, "raise.warning.for 367d is too long: a rule looks back at"),
+        ("for: 10m", "for: 4000d", 9, "clear.for 4000d is too long"),
+        ("metric: level_m", "metric: level_m\nmeasure: {mean: 4000d}", 6, "measure.mean 4000d is too long"),
+        ("metric: level_m", "metric: level_m\nagain_after: 400d", 6, "again_after 400d is too long"),
+        ("metric: level_m", "metric: level_m\nrespond_within: 53w", 6, "respond_within 371d is too long"),
     ],
 )
 def test_what_is_wrong_is_told_by_line_and_reason(old: str, new: str, line: int, reason: str) -> None:
@@ -150,12 +161,31 @@ HEAD = GOOD[: GOOD.index("metric:")]
         ("reports: {category: flooding}\nraise: {warning: {repeats: {times: 2, within: 5m}}}", "no asset: write per"),
         ("per: zone\nreports: {category: flooding}\nraise: {warning: {above: 5}}", "a report has no value"),
         ("metric: level_m\nmeasure: {count: 5m}\nraise: {warning: {below: 0}}", "a count is never negative"),
+        ("metric: level_m\nraise: {warning: {frozen: 400d}}", "raise.warning.frozen 400d is too long"),
+        ("metric: level_m\nraise: {warning: {absent: 400d}}", "raise.warning.absent 400d is too long"),
+        ("metric: level_m\nraise: {warning: {changed_by: {value: 1, within: 9000d}}}", "within 9000d is too long"),
+        ("metric: level_m\nraise: {warning: {repeats: {times: 2, within: 400d, above: 1}}}", "within 400d is too long"),
     ],
 )
 def test_what_makes_no_sense_is_told_with_its_reason(body: str, reason: str) -> None:
     with pytest.raises(RuleError) as refused:
         parse_rules(HEAD + body + "\n", town(), Path("rules/tide.yaml"), ZONES)
     assert reason in refused.value.reason
+
+
+def test_a_year_is_not_too_long() -> None:
+    longest = GOOD.replace("for: 2m", "for: 366d").replace("metric: level_m", "metric: level_m\nmeasure: {mean: 366d}")
+    (loaded,) = parse_rules(longest, town())
+    assert loaded.rule.levels[0].hold_us == 366 * 86_400_000_000
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"), [("PA-[0-9]", "PA-7"), ("[]a]", "]"), ("[!]a]", "b"), ("FL-[[]*", "FL-[1"), ("PA-]*", "PA-]")]
+)
+def test_a_pattern_that_some_name_fits_is_taken(pattern: str, fits: str) -> None:
+    text = GOOD.replace("metric: level_m", f"metric: level_m\nwhere: {{assets: '{pattern}'}}")
+    (loaded,) = parse_rules(text, town())
+    assert loaded.rule.where.matches(fits, None)
 
 
 def test_a_good_rule_is_read_whole_and_survives_the_database() -> None:
