@@ -15,6 +15,7 @@ from city.timestamps import format_time
 router = resources(tag="operation")
 MAY: Final = [Depends(Permit("public"))]
 PROBE: Final = "SELECT 1"
+RULES: Final = "SELECT count(*) FROM rule WHERE active"
 PROBE_S: Final = 2.0
 
 
@@ -37,6 +38,11 @@ class Ready(BaseModel):
         description="The rules of every sector are evaluated and not behind. Told only, and no condition: a center "
         "without it still shows everything, this included"
     )
+    rules: int | None = Field(
+        ge=0,
+        description="How many rules are in force; null while the database does not say. Told only, and no condition: "
+        "with 0 nothing that is measured or reported raises an alert, however ready the center is",
+    )
 
 
 @router.get("/health", summary="Liveness", dependencies=MAY)
@@ -53,21 +59,23 @@ async def health(center: CenterOf) -> Health:
 )
 async def ready(center: CenterOf) -> Response:
     """200 when database and broker answer, the alert history is followed and everything to be shown was loaded."""
+    answers_at_all = await _asked(center, PROBE) is not None
     parts = {
-        "database": await _database(center),
+        "database": answers_at_all,
         "kafka": center.live.reading and center.door.open,
         "alerts": center.follower.caught_up,
         "state": center.state.ready and center.latest.ready,
     }
     well = all(parts.values())
     engine = center.engine.loaded and not center.engine.late()
-    return JSONResponse({"ready": well, **parts, "engine": engine}, 200 if well else 503)
+    rules = await _asked(center, RULES) if answers_at_all else None
+    return JSONResponse({"ready": well, **parts, "engine": engine, "rules": rules}, 200 if well else 503)
 
 
-async def _database(center: CenterOf) -> bool:
+async def _asked(center: CenterOf, question: str) -> int | None:
+    """What the database answers; None if it does not, within PROBE_S."""
     try:
         async with asyncio.timeout(PROBE_S):
-            await center.pool.fetchval(PROBE)
+            return int(await center.pool.fetchval(question))
     except STORE_ERRORS:
-        return False
-    return True
+        return None

@@ -1,13 +1,19 @@
-"""The operating stage over REST and on the `city` channel; alarm health of a real history."""
+"""The operating stage over REST and on the `city` channel; alarm health of a real history; /ready on rules in force."""
 
 import asyncio
 
 import asyncpg
+import httpx
 import pytest
 
+from alerts import rulebook
 from alerts.alarms import HealthGauges
+from alerts.rulefile import parse_rules
 from city import metrics
 from city.clock import SystemClock
+from city.sectors import Catalogue
+from city.settings import DEFAULT_CITY
+from tests.alerts.streets import FLOOD, LASTING
 from tests.center.conftest import Running, raise_alert
 from tests.center.people import People, by_session, client
 
@@ -76,3 +82,23 @@ async def test_health_counts_what_people_were_told_within_their_scope(
     await HealthGauges(people.pool, "test").look(SystemClock().now_us())
     assert metrics.ALARMS_PEAK.labels("24h")._value.get() == 5
     assert metrics.ALARMS_SPLIT.labels("24h", "warning")._value.get() == 0.8
+
+
+async def test_readiness_tells_how_many_rules_are_in_force(
+    http: httpx.AsyncClient, people: People, db: asyncpg.Connection
+) -> None:
+    """None is no failure, and is told: nothing would be raised."""
+    catalogue = Catalogue.load(DEFAULT_CITY)
+
+    async def told() -> tuple[int, object]:
+        answer = await http.get("/api/v1/ready")
+        return answer.status_code, answer.json()["rules"]
+
+    assert await told() == (200, 0)
+    for texts in ([FLOOD, LASTING], [FLOOD]):  # the second takes one out of force
+        await rulebook.apply_rules(people.pool, [one for text in texts for one in parse_rules(text, catalogue)], "test")
+        assert await told() == (200, len(texts))
+    async with db.transaction():
+        await db.execute("LOCK TABLE rule IN ACCESS EXCLUSIVE MODE")
+        assert await told() == (200, None)  # the database answers, and does not say
+    assert await told() == (200, 1)
