@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { ROLES, type Role } from '../src/access/identity.svelte';
 import { actsOn } from '../src/console/acts';
+import { movedOn } from '../src/console/refused';
 import { wordsOf } from '../src/console/timeline';
 import { percent } from '../src/operation/health';
 import { hiddenBefore, hoursFrom, rulesOf } from '../src/operation/hidden';
@@ -56,6 +57,16 @@ test('what is silenced at a position is not heard there, and is heard elsewhere'
   expect(causeOf(heardAt([silent], 'desk 1'), false)).toBe(null);
   expect(causeOf(heardAt([silent], 'desk 2'), false)).toBe('critical');
   expect(causeOf(heardAt([silent], null), false)).toBe('critical');
+});
+
+test('whoever was faster is named, but not to themselves', () => {
+  const step = { kind: 'accepted', at: '2026-11-22T05:00:05Z', actor: 'Lan' };
+  const told = (actor: string | null, name: string, kind: 'person' | 'local' = 'person') =>
+    movedOn({ ...step, actor }, { kind, name }, 'Asia/Ho_Chi_Minh');
+  expect(told('Lan', 'Minh')).toBe('Lan nhanh hơn: Nhận xử lý lúc 12:00:05. Xin xem lại.');
+  expect(told('Lan', 'Lan')).toBe('Chính bạn đã đổi ở nơi khác: Nhận xử lý lúc 12:00:05. Xin xem lại.');
+  expect(told(null, 'Lan')).toBe('Báo động vừa đổi: Nhận xử lý lúc 12:00:05. Xin xem lại.');
+  expect(told('local', 'local', 'local')).toBe('Báo động vừa đổi: Nhận xử lý lúc 12:00:05. Xin xem lại.');
 });
 
 test('the words of an act stand beside it in the history', () => {

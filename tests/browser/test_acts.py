@@ -1,10 +1,11 @@
 """What people do at the console, with a real center behind it: acts on an alert, and the pages beside the alerts."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from alerts.grouping import Incidents
 from city.sectors import Catalogue
@@ -16,6 +17,7 @@ from tests.browser.test_sign_in import REFUSED, sign_in
 
 pytestmark = pytest.mark.browser
 ZONE = "26740"
+MINE = re.compile(r"^Chính bạn đã đổi ở nơi khác: Đã thấy lúc \d\d:\d\d:\d\d\. Xin xem lại\.$")
 
 
 @pytest.fixture
@@ -58,6 +60,89 @@ def test_an_alert_is_silenced_accepted_commented_and_shelved_and_the_shelf_is_en
         expect(page.locator("li[data-alert]")).to_have_count(1)
         for word in ("Tắt tiếng", "Nhận xử lý", "Ghi chú", "Tạm gác", "Thôi gác"):
             expect(history).to_contain_text(word)
+
+
+def test_of_two_hands_the_slower_is_told_whose_was_faster_and_nobody_that_of_themselves(
+    center: RealCenter, screen: Any
+) -> None:
+    for name in ("Lan", "Minh"):
+        center.account(name, "operator")
+    center.raise_alert(1)
+    with screen(center.address, 1366, 768) as here, screen(center.address, 1366, 768) as there:
+        here.expected = there.expected = (*REFUSED, "409")
+        slow, fast = here.open("/console"), there.open("/console")
+        sign_in(slow, "Lan")
+        sign_in(fast, "Lan")
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        slow.route("**/alerts/*/accept", hold)
+        with slow.expect_request("**/alerts/*/accept"):
+            slow.get_by_role("button", name="Nhận xử lý").click()
+        fast.locator("section").get_by_role("button", name="Đã thấy").click()
+        expect(fast.locator("section").get_by_role("button", name="Đã thấy")).to_have_count(0)
+        held.pop().continue_()
+        told = slow.locator("section").get_by_role("alert")
+        expect(told).to_have_text(MINE)
+
+        fast.locator("header").get_by_role("button", name="Lan").click()
+        fast.get_by_role("button", name="Đăng xuất").click()
+        sign_in(fast, "Minh")
+        slow.route("**/alerts/*/comment", hold)
+        words = slow.get_by_label("Ghi chú")
+        words.fill("Đã gọi trạm bơm")
+        with slow.expect_request("**/alerts/*/comment"):
+            slow.get_by_role("button", name="Ghi chú").click()
+        fast.get_by_label("Ghi chú").fill("Trạm bơm không trả lời")
+        fast.get_by_role("button", name="Ghi chú").click()
+        history = slow.locator("section", has=slow.get_by_role("heading", name="Diễn biến"))
+        expect(history).to_contain_text("Trạm bơm không trả lời")
+        held.pop().continue_()
+        expect(told).to_contain_text(re.compile(r"^Minh nhanh hơn: Ghi chú lúc "))
+        expect(words).to_have_value("Đã gọi trạm bơm")  # what was written is not lost, and goes with the next try
+        slow.unroute("**/alerts/*/comment")
+        slow.get_by_role("button", name="Ghi chú").click()
+        expect(history).to_contain_text("Đã gọi trạm bơm")
+        expect(told).to_have_count(0)
+
+
+def test_words_begun_outlast_a_step_of_the_alert_and_one_that_is_over_takes_more_than_one(
+    center: RealCenter, screen: Any
+) -> None:
+    center.account("Chief", "supervisor")
+    alert = center.raise_alert(1)
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open(f"/console?alert={alert}")
+        sign_in(page, "Chief")
+        acts = page.locator("section", has=page.get_by_role("heading", name="Xử lý"))
+        history = page.locator("section", has=page.get_by_role("heading", name="Diễn biến"))
+        words = acts.get_by_label("Ghi chú")
+        words.fill("Trạm bơm đang")
+        acts.get_by_role("button", name="Đã thấy").click()
+        expect(acts.get_by_role("heading")).to_contain_text("đã thấy")
+        expect(words).to_have_value("Trạm bơm đang")
+        center.clear_alert(alert)
+        expect(acts.get_by_role("heading")).to_contain_text("đã hết")
+        for said in ("Trạm bơm đã chạy", "Nước đã rút"):
+            words.fill(said)
+            acts.get_by_role("button", name="Ghi chú").click()
+            expect(history).to_contain_text(said)
+        expect(acts.get_by_role("alert")).to_have_count(0)
+
+
+def test_an_address_beyond_ones_role_says_so_and_offers_what_there_is(center: RealCenter, screen: Any) -> None:
+    center.account("Lan", "operator")
+    with screen(center.address, 1366, 768) as desk:
+        desk.expected = REFUSED
+        page = desk.open("/console/operation/backtests")
+        sign_in(page, "Lan")
+        expect(page.locator("main").get_by_role("alert")).to_have_text("Vai trò của bạn không được làm việc này.")
+        expect(page.get_by_role("link", name="Thử quy tắc")).to_have_count(0)
+        page.get_by_role("link", name="Cấp điều hành").click()
+        expect(page.get_by_role("heading", name="Cấp điều hành 1")).to_be_visible()
 
 
 def test_a_supervisor_sees_what_a_window_would_hide_sets_the_stage_and_hands_over(
