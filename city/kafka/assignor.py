@@ -1,5 +1,6 @@
 """Who reads what: sticky, balanced assignors, of single partitions and of whole topics."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -55,14 +56,20 @@ def assign_units(
 def _one_move(
     given: Mapping[str, list[Unit]], members: Sequence[str], subscribed: Mapping[str, set[str]]
 ) -> tuple[Unit, str, str] | None:
-    """A unit whose move makes the numbers more even, from the fullest member that has one to the emptiest."""
+    """A unit whose move makes the numbers more even, from the fullest member that has one to the emptiest.
+
+    It is one of the topic that the fuller member has most more of: who joins gets a share of every sector's load,
+    not the whole of some sectors.
+    """
     for source in sorted(members, key=lambda m: (-len(given[m]), m)):
         for target in sorted(members, key=lambda m: (len(given[m]), m)):
             if len(given[source]) - len(given[target]) < 2:
                 break
-            for unit in reversed(given[source]):
-                if unit[0] in subscribed[target]:
-                    return unit, source, target
+            movable = [unit for unit in given[source] if unit[0] in subscribed[target]]
+            if movable:
+                more = Counter(topic for topic, _ in given[source])
+                more.subtract(topic for topic, _ in given[target])
+                return max(movable, key=lambda unit: (more[unit[0]], unit)), source, target
     return None
 
 

@@ -64,6 +64,14 @@ def test_a_member_that_joins_takes_only_its_share(names: set[str], partitions: d
     assert all(set(after[member]) <= set(before[member]) for member in names)
 
 
+def test_a_member_that_joins_takes_a_share_of_every_topic() -> None:
+    partitions = {f"t{number:02}": 2 for number in range(12)}
+    before = assign_units(units_of(partitions), everyone({"left"}, partitions), {})
+    after = assign_units(units_of(partitions), everyone({"left", "right"}, partitions), claims_of(before))
+    for owned in after.values():
+        assert Counter(topic for topic, _ in owned) == dict.fromkeys(partitions, 1)
+
+
 @given(members.filter(lambda names: len(names) > 1), topics)
 def test_when_one_leaves_the_others_keep_theirs(names: set[str], partitions: dict[str, int]) -> None:
     units = units_of(partitions)
