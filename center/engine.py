@@ -22,7 +22,8 @@ from city.timestamps import format_time
 PROGRESS: Final = load_sql("center", "engine_progress.sql")
 ASK_S: Final = 2.0
 ANSWER_S: Final = 2.0
-STALLED_S: Final = 12.0
+STALLED_S: Final = 15.0
+"""What a takeover may take at most."""
 BEHIND_S: Final = 15.0
 STEADY_US: Final = 1_500_000
 """Two answers about the same moment differ by less: what stands still is shown standing still."""

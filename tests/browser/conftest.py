@@ -71,6 +71,18 @@ def chromium_without_webgl(driver: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+def wait_until(page: Page, expression: str, arg: Any = None, seconds: float = 30) -> None:
+    """Wait until an expression or a function of `arg` is true in the page.
+
+    Playwright's `wait_for_function` asks again inside the page, by `eval`, which our pages forbid.
+    """
+    for _ in range(round(seconds / 0.05)):
+        if page.evaluate(expression, arg):
+            return
+        page.wait_for_timeout(50)
+    pytest.fail(f"not within {seconds} s: {expression}")
+
+
 class Screen:
     """A page under observation. Leaving it fails the test if the page complained, broke its policy or went outside."""
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import scenes
-from tests.browser.conftest import Screen
+from tests.browser.conftest import Screen, wait_until
 from tests.browser.fixture_center import FixtureCenter
 from tests.browser.scenes import stamp
 
@@ -129,7 +129,7 @@ def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, la
     with FixtureCenter(scenes.ALL[scene]()) as center, screen(center.address) as wall:
         page = wall.open(f"/wall?lang={language}")
         expect(page.locator(".map")).to_contain_text("83", timeout=MAP_READY)
-        page.wait_for_function(f"({TEXTS})().length > 30")
+        wait_until(page, f"({TEXTS})().length > 30")
         texts = page.evaluate(TEXTS)
         assert [t for t in texts if t["size"] < 27.99] == []
         assert [t for t in texts if not t["inside"]] == []
@@ -209,9 +209,7 @@ def test_a_new_row_has_a_white_bar_for_ten_seconds(screen: Any) -> None:
         row = page.locator(f"section[data-region=alerts] [data-alert='{alert['id']}']")
         bar = "row => getComputedStyle(row, '::before').backgroundColor"
         assert row.evaluate(bar) == "rgb(255, 255, 255)"
-        page.wait_for_function(
-            "id => !document.querySelector(`[data-alert='${id}'].new`)", arg=alert["id"], timeout=13_000
-        )
+        wait_until(page, "id => !document.querySelector(`[data-alert='${id}'].new`)", alert["id"])
         assert row.evaluate(bar) == "rgb(255, 97, 82)"
 
 
@@ -223,8 +221,8 @@ def test_only_unacknowledged_criticals_pulse(screen: Any) -> None:
         expect(pulsing).to_have_count(2)
         expect(page.locator("section[data-region=alerts] li.unacknowledged")).to_have_count(2)
         opacity = "getComputedStyle(document.querySelector('section[data-region=alerts] .pulse')).opacity"
-        page.wait_for_function(f"() => {opacity} === '0.35'")
-        page.wait_for_function(f"() => {opacity} === '1'")
+        wait_until(page, f"{opacity} === '0.35'")
+        wait_until(page, f"{opacity} === '1'")
 
 
 def test_a_lost_connection_looks_like_one_and_nothing_is_missing_afterwards(screen: Any) -> None:
