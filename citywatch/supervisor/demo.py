@@ -24,9 +24,9 @@ from citywatch.supervisor.greeting import greeting
 from citywatch.supervisor.letting_in import first_password, own_screen, wall_link
 from citywatch.supervisor.renewal import LIMIT_BYTES, drain, renew
 from citywatch.supervisor.servers import ServerWatch, broker_answers, postgres_answers, watched
-from citywatch.supervisor.settling import Settling
 from citywatch.supervisor.state import DemoState
 from citywatch.supervisor.steps import Steps
+from citywatch.supervisor.story import Story
 from citywatch.supervisor.watch import wait_for
 from simulation.scenario import SCENARIOS
 
@@ -61,7 +61,7 @@ class Demo:
         self._ends = LogEnds(self.settings)
         self.renewals = 0
         self.started = False
-        self._settling: Settling | None = None
+        self._story = Story(options.scenario, options.seed, options.rate, self.steps.note)
         self.children: dict[str, Child] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -113,12 +113,9 @@ class Demo:
 
     async def _prepare_all(self) -> None:
         with self.steps.step("Schema and topics"):
-            await self._prepare()
+            await self._once("migrate")
         with self.steps.step("Rules"):
             await self._once("rules", "apply", str(self.settings.city / "rules"))
-
-    async def _prepare(self) -> None:
-        await self._once("migrate")
 
     async def _once(self, *arguments: str) -> None:
         failure = await run_once(list(arguments), self._environment(), self.state.logs / f"{arguments[0]}.log")
@@ -128,9 +125,9 @@ class Demo:
     @contextlib.asynccontextmanager
     async def _processes(self) -> AsyncIterator[None]:
         options = self.options
-        scenario = options.scenario if await self._nothing_left_open() else "calm"
-        commands = {"ingest": [], "alerts": [], "center": [], "simulate": self._simulation(scenario)}
-        self.children = {name: self._child(name, arguments) for name, arguments in commands.items()}
+        await self._story.prepare(self.settings.database_dsn)
+        commands = [["ingest"], ["alerts"], ["center"], self._story.command]
+        self.children = {command[0]: self._child(command) for command in commands}
         try:
             with self.steps.step("Ingest, alerts, center"):
                 for name in ("ingest", "alerts", "center"):
@@ -147,33 +144,9 @@ class Demo:
         finally:
             await self._drain_and_stop()
 
-    async def _nothing_left_open(self) -> bool:
-        if self.options.scenario == "calm":
-            return True
-        settling = Settling(self.settings.database_dsn)
-        left = await settling.left()
-        if left:
-            self._settling = settling
-            self.steps.note(f"An earlier run left open alerts ({left}): the city is calm until they clear.")
-        return not left
-
-    async def _tell_story(self) -> None:
-        """The scenario begins when what an earlier run left has cleared."""
-        if self._settling is None or not await self._settling.over():
-            return
-        self._settling = None
-        simulate = self.children["simulate"]
-        await simulate.stop()
-        simulate.next_runs(["simulate", *self._simulation(self.options.scenario)])
-        await simulate.start()
-        self.steps.note(f"The scenario {self.options.scenario} begins.")
-
-    def _simulation(self, scenario: str) -> list[str]:
-        return ["--scenario", scenario, "--seed", str(self.options.seed), "--rate", str(self.options.rate)]
-
-    def _child(self, name: str, arguments: list[str]) -> Child:
-        log = self.state.logs / f"{name}.log"
-        return Child(name, [name, *arguments], self._environment(), log, tell=self.steps.note)
+    def _child(self, command: list[str]) -> Child:
+        log = self.state.logs / f"{command[0]}.log"
+        return Child(command[0], command, self._environment(), log, tell=self.steps.note)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -208,7 +181,7 @@ class Demo:
                 password=await first_password(dsn),
                 bootstrap=self.broker.bootstrap,
                 scenario=SCENARIOS[self.options.scenario],
-                waits=self._settling is not None,
+                waits=self._story.waits,
                 state=self.state,
             )
         )
@@ -240,7 +213,7 @@ class Demo:
             await self._ends.look()
             if self.broker.resident_bytes() > self.options.broker_limit:
                 await self._renew()
-            await self._tell_story()
+            await self._story.go_on(self.children["simulate"])
             for log in self.state.logs.glob("*.log"):
                 logfile.rotate(log)
 
@@ -248,7 +221,7 @@ class Demo:
         began = time.monotonic()
         held = self.broker.resident_bytes() // 2**20
         # The story was told; a scenario begins anew with its process.
-        self.children["simulate"].next_runs(["simulate", *self._simulation("calm")])
+        self.children["simulate"].next_runs(self._story.simulate("calm"))
         complete = await renew(
             self.broker,
             producers=[self.children["simulate"], self.children["center"]],
