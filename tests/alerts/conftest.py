@@ -8,9 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
-from alerts.rulebook import apply_rules
+from alerts.journal import Entry
+from alerts.rulebook import apply_rules, revision
 from alerts.rulefile import load_rules, parse_rules
 from alerts.service import run
 from city.database import open_pool
@@ -28,6 +30,7 @@ STORE = """
 INSERT INTO reading (time, series_id, value)
 SELECT from_us($3), series.id, $4 FROM series JOIN asset ON asset.id = asset_id WHERE name = $1 AND metric = $2
 """
+NEWEST_ENTRY = "SELECT body FROM engine_journal WHERE sector = 'environment' ORDER BY step DESC LIMIT 1"
 
 
 class City:
@@ -94,6 +97,13 @@ class City:
             assert time.monotonic() - began < seconds
             await asyncio.sleep(0.05)
 
+    async def ruled(self, seconds: float = 20) -> None:
+        """Wait until the worker of the environment's sector goes by the rules in force, as it journals."""
+        began = time.monotonic()
+        while not (body := await self.pool.fetchval(NEWEST_ENTRY)) or _revision(body) != await revision(self.pool):
+            assert time.monotonic() - began < seconds
+            await asyncio.sleep(0.05)
+
     @asynccontextmanager
     async def worker(self, name: str = "one") -> AsyncIterator[asyncio.Task[None]]:
         """A worker in this process, stopped in order at the end unless it was cancelled."""
@@ -112,6 +122,11 @@ class City:
     async def apply(self, *texts: str) -> None:
         """Put these rules in force and nothing else."""
         await apply_rules(self.pool, [rule for text in texts for rule in parse_rules(text, self.catalogue)], "test")
+
+
+def _revision(body: bytes) -> int:
+    """Of a journal's entry."""
+    return msgspec.msgpack.decode(body, type=Entry).place.revision
 
 
 @pytest.fixture

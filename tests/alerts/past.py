@@ -171,10 +171,15 @@ class Past:
             await asyncio.sleep(0.05)
 
     async def ticked(self) -> None:
-        """Wait until the worker has looked at what time brings, twice, with everything read."""
-        for _ in range(2):
+        """Wait until the worker has looked at what time brings, twice, with everything read: a third look begins when
+        the second is over."""
+        assert self._worker is not None
+        for _ in range(3):
             self.clock.set((self.clock.now_us() - self.clock.start_us) / US + 1.1)
-            await asyncio.sleep(0.6)
+            now, began = self.clock.monotonic(), time.monotonic()
+            while self._worker._ticked < now:
+                assert time.monotonic() - began < 20, "the worker looks no more"
+                await asyncio.sleep(0.02)
 
     async def stored(self) -> None:
         """Wait until ingest has stored all that was sent."""

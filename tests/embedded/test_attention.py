@@ -24,8 +24,8 @@ SERVICE = """
 import asyncio, signal, sys, time
 from citywatch.service import serve
 async def run(stop):
-    print("up", flush=True)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, 600)
+    print("up", flush=True)
     await stop.wait()
     print("drained", flush=True)
 serve(run)
@@ -63,14 +63,25 @@ def test_a_start_may_take_long_and_a_busy_machine_is_no_hang() -> None:
     assert seen.tick(3600.0, beats=False, stopped=False) is Verdict.nothing, "it was the supervisor that was paused"
 
 
+class Felt(Child):
+    """Counts the looks that found a sign of life."""
+
+    felt = 0
+
+    def _beats(self) -> bool:
+        found = super()._beats()
+        self.felt += found
+        return found
+
+
 @pytest.fixture
-async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Child, list[str]]]:
+async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Felt, list[str]]]:
     """A service that beats, under a supervisor of little patience; SIGUSR1 hangs its loop."""
     monkeypatch.setattr(child, "LOOK_EVERY", 0.1)
     monkeypatch.setattr(child, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(attention, "TELL_AFTER", 2.0)
     told: list[str] = []
-    made = Child("service", [], {}, tmp_path / "log", tell=told.append, patience=4.0)
+    made = Felt("service", [], {}, tmp_path / "log", tell=told.append, patience=4.0)
     made._command = [sys.executable, "-c", SERVICE]
     await made.start()
     await until(lambda: ups(made) == 1)
@@ -88,12 +99,12 @@ def ups(made: Child) -> int:
     return made.log.read_text().count("up") if made.log.exists() else 0
 
 
-Service = tuple[Child, list[str]]
+Service = tuple[Felt, list[str]]
 
 
 async def test_a_service_that_beats_lives(service: Service) -> None:
     made, told = service
-    await asyncio.sleep(6)
+    await until(lambda: made.felt > made.patience + 1)  # one a second: for longer than silence would be borne
     assert (told, made.restarts) == ([], 0)
 
 
@@ -133,7 +144,8 @@ async def test_a_service_whose_loop_hangs_starts_again_and_gets_more_time_the_ne
     assert "gave no sign of life for 4 s and is killed" in told[1]
     second = made.pid
     assert second is not None
-    await asyncio.sleep(1.5)
+    before = made.felt
+    await until(lambda: made.felt > before)
     os.kill(second, signal.SIGUSR1)
     await until(lambda: len(told) == 4)
     assert "after 8 s without" in told[3]
@@ -233,8 +245,15 @@ async def watch_of(
     monkeypatch.setattr(servers, "ASK_EVERY", 0.2)
     monkeypatch.setattr(servers, "ANSWER_SECONDS", 1.0)
     told: list[str] = []
-    async with watched([ServerWatch("the server", lambda: server.pid, answers, told.append, patience=2.0)]):
-        await asyncio.sleep(1)
+    asked = 0
+
+    async def ask() -> bool:
+        nonlocal asked
+        asked += 1
+        return await answers()
+
+    async with watched([ServerWatch("the server", lambda: server.pid, ask, told.append, patience=2.0)]):
+        await until(lambda: asked > 1)  # it has answered once, or had its time to
         assert told == []
         harm()
         await until(lambda: bool(told) and told[-1].endswith(last))
