@@ -4,7 +4,10 @@ import { fit } from '../src/map/projection';
 import { causeOf } from '../src/sound/plan';
 import { linkOf, staleness } from '../src/staleness';
 import { readCatalogue } from '../src/stores/catalogue';
+import * as access from '../src/text/accessMessages';
+import * as acts from '../src/text/actMessages';
 import { catalogue } from '../src/text/messages';
+import * as operation from '../src/text/operationMessages';
 import { age, clock, elapsed, figure, number, places, withUnit } from '../src/text/format';
 import { burnInShift, floorPx, layoutFor } from '../src/wall/layout';
 import { direction, drawTrend } from '../src/wall/trend';
@@ -60,6 +63,13 @@ describe('the message catalogue', () => {
         expect(text).not.toBe('');
         expect(text).toBe(text.normalize('NFC'));
       }
+    }
+  });
+
+  it('has no text that another of the same name takes the place of', () => {
+    for (const part of [access, acts, operation]) {
+      expect(catalogue.vi).toMatchObject(part.vi);
+      expect(catalogue.en).toMatchObject(part.en);
     }
   });
 });
