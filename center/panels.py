@@ -28,6 +28,8 @@ from city.timestamps import format_time, from_datetime
 from city.zones import ZoneMap
 
 STATE_S: Final = 1.0
+LOOK_S: Final = 0.05
+"""Between looks at whether everything was read, at the start: walls wait for that."""
 REPORTS_S: Final = 1.0
 SLOW_S: Final = 5.0
 TRENDS_S: Final = 15.0
@@ -79,9 +81,17 @@ class Panels:
         """Computes and publishes until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(every(self._clock, STATE_S, self._compute), name="city-state")
+            group.create_task(self._begin(), name="city-begins")
             group.create_task(self._keep_reading(REPORTS_S, self._read_reports), name="reports")
             group.create_task(self._keep_reading(SLOW_S, self._read_slow), name="stage")
             group.create_task(self._keep_reading(TRENDS_S, self._read_trends), name="trends")
+
+    async def _begin(self) -> None:
+        """The first state as soon as there is one, not at the next second."""
+        while not self._is_loaded():
+            await self._clock.sleep(LOOK_S)
+        if not self._state.ready:
+            self._compute()
 
     def _compute(self) -> None:
         now_us = self._clock.now_us()

@@ -51,7 +51,7 @@ async def test_a_frozen_engine_is_stalled_soon_and_since_when_it_last_judged() -
     froze = told.clock.now_us()
     await told.seconds(8, beating=False)
     assert told.late() == set(), "another worker takes over in that time"
-    await told.seconds(4, beating=False)
+    await told.seconds(int(STALLED_S) - 8, beating=False)
     assert told.late() == {(sector, "stalled") for sector in SECTORS}
     assert told.watch.late()[0].since == format_time(froze - 3_000_000)
     first = told.watch.late()
