@@ -14,7 +14,7 @@ FRONTEND_SOURCES := $(shell find frontend \( -name node_modules -o -name dist -o
 READINGS ?= 1000000
 CAUSES ?= 200
 
-.PHONY: help setup setup-dev frontend demo demo-check demo-stop demo-reset check smoke test test-kafka test-kill lint bench lock
+.PHONY: help setup setup-dev frontend demo demo-check demo-stop demo-reset check tests test test-kafka test-kill lint bench lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -63,14 +63,13 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 	$(STEP) "svelte-check, tsc" -- $(NPM) run check
 
 test: setup-dev ## lint, all tests, and the kill test for 90 seconds (a quarter of an hour on two cores)
-	@$(MAKE) --no-print-directory --jobs=2 check smoke
-	@$(PY) -m pytest -q -m "not kill" -n 5 --dist loadfile --no-loadscope-reorder --durations=5
+	@$(MAKE) --no-print-directory --jobs=2 check tests
 
-check: lint # what needs no broker and no database runs beside the kill test, which mostly waits
+check: lint
 	$(STEP) "vitest" -- $(NPM) test
 
-smoke: setup-dev
-	@$(PY) -m tests.kill --seconds 90 --broker embedded --seed 1
+tests: setup-dev # most of them wait most of the time: six at once on two cores
+	@$(PY) -m pytest -q -m "not kill" -n 6 --dist loadfile --no-loadscope-reorder --durations=5
 
 test-kafka: setup-dev ## the integration tests on Apache Kafka (needs Java 17 and Maven)
 	@CITYWATCH_TEST_BROKER=kafka $(PY) -m pytest -q -m "not kill and not browser" -n 3 --dist loadfile --no-loadscope-reorder $(or $(TESTS),tests/embedded/test_kafka.py tests/kafka tests/ingest tests/alerts)

@@ -27,6 +27,7 @@ hypothesis.settings.load_profile("citywatch")
 
 LONG = (
     "test_demo_again.py",
+    "test_smoke.py",
     "test_scenarios.py",
     "test_matrix.py",
     "test_many_filters.py",
