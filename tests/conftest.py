@@ -27,14 +27,16 @@ hypothesis.settings.load_profile("citywatch")
 
 LONG = (
     "test_demo_again.py",
-    "test_smoke.py",
     "test_scenarios.py",
-    "test_matrix.py",
-    "test_many_filters.py",
-    "test_demo.py",
-    "test_kill.py",
+    "test_smoke.py",
     "test_bad_days.py",
     "test_wall.py",
+    "test_kill.py",
+    "test_demo.py",
+    "test_many_filters.py",
+    "test_matrix.py",
+    "test_sign_in.py",
+    "test_pairing.py",
 )
 """Files of a minute and more begin first, so that no process of the run is alone with one at the end."""
 
