@@ -62,7 +62,7 @@ lint: setup-dev ## ruff, mypy --strict, the frontend's types
 	$(STEP) "mypy --strict" -- $(PY) -m mypy
 	$(STEP) "svelte-check, tsc" -- $(NPM) run check
 
-test: setup-dev ## lint, all tests, and the kill test for 90 seconds (a quarter of an hour on two cores)
+test: setup-dev ## lint, all tests, and the kill test for 90 seconds (twelve minutes on two cores)
 	@$(MAKE) --no-print-directory --jobs=2 check tests
 
 check: lint

@@ -25,19 +25,10 @@ hypothesis.settings.register_profile("citywatch", deadline=None)  # a busy machi
 hypothesis.settings.load_profile("citywatch")
 
 
-LONG = (
-    "test_demo_again.py",
-    "test_scenarios.py",
-    "test_smoke.py",
-    "test_bad_days.py",
-    "test_wall.py",
-    "test_kill.py",
-    "test_demo.py",
-    "test_many_filters.py",
-    "test_matrix.py",
-    "test_sign_in.py",
-    "test_pairing.py",
-)
+LONG = """
+demo_again scenarios smoke wall kill bad_days pairing sign_in consumer many_filters session oidc progress worker matrix
+accounts ticks demo shell door downtime recovery feed_worker acts rollup lost_logs kills backtests
+""".split()
 """Files of a minute and more begin first, so that no process of the run is alone with one at the end."""
 
 
@@ -63,7 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if belongs(item)]
-    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+    rank = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
