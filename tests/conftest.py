@@ -25,10 +25,10 @@ hypothesis.settings.register_profile("citywatch", deadline=None)  # a busy machi
 hypothesis.settings.load_profile("citywatch")
 
 
-LONG = """
-demo_again scenarios smoke wall kill bad_days pairing sign_in consumer many_filters session oidc progress worker matrix
-accounts ticks demo shell door downtime recovery feed_worker acts rollup lost_logs kills backtests
-""".split()
+LONG = (
+    "demo_again scenarios smoke wall kill bad_days pairing sign_in consumer many_filters session oidc progress worker "
+    "matrix accounts ticks demo shell door downtime recovery feed_worker acts rollup lost_logs kills backtests"
+)
 """Files of a minute and more begin first, so that no process of the run is alone with one at the end."""
 
 
@@ -54,8 +54,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if belongs(item)]
-    rank = {f"test_{name}.py": place for place, name in enumerate(LONG)}
-    items.sort(key=lambda item: rank.get(item.path.name, len(LONG)))
+    rank = {f"test_{name}.py": place for place, name in enumerate(LONG.split())}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
