@@ -56,6 +56,7 @@ class EmbeddedPostgres:
         self.log = log or self.directory / "postgres.log"
         self.tuning = TUNING | (tuning or {})
         self.process: subprocess.Popen[bytes] | None = None
+        self._said_before = 0
         self._data = self.directory / "data"
         self._socket = self._socket_directory()
 
@@ -83,6 +84,7 @@ class EmbeddedPostgres:
         options = [word for name, value in self.tuning.items() for word in ("-c", f"{name}={value}")]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
+            self._said_before = log.tell()
             self.process = subprocess.Popen(
                 self._as_user("postgres", "-D", str(self._data), "-k", str(self._socket), "-p", str(PORT), *options),
                 stdin=subprocess.DEVNULL,
@@ -96,7 +98,7 @@ class EmbeddedPostgres:
         """Return when the server accepts connections; EmbeddedError when it ended, or did not in `timeout` seconds."""
         deadline = time.monotonic() + timeout
         while not self.ready():
-            if self.pid is None and STILL_HELD in self._last_words() and time.monotonic() < deadline:
+            if self.pid is None and STILL_HELD in self._words() and time.monotonic() < deadline:
                 time.sleep(0.1)  # sessions of a server that was killed are still ending
                 self.launch()
             elif self.pid is None:
@@ -185,11 +187,17 @@ class EmbeddedPostgres:
             return inside
         return Path(tempfile.mkdtemp(prefix="citywatch-pg-"))
 
-    def _last_words(self) -> str:
+    def _words(self) -> str:
+        """What was logged since the last launch, by this server and by sessions of one before it."""
         try:
-            return " / ".join(self.log.read_text(errors="replace").splitlines()[-3:])
+            with self.log.open("rb") as log:
+                log.seek(self._said_before)
+                return log.read().decode(errors="replace")
         except OSError:
             return "(no log)"
+
+    def _last_words(self) -> str:
+        return " / ".join(self._words().splitlines()[-3:])
 
 
 def serving(data: Path) -> psutil.Process | None:

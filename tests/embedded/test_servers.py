@@ -1,6 +1,10 @@
 """The embedded servers start, keep what they promise to keep, and are gone after stop."""
 
+import os
+import signal
+import time
 from pathlib import Path
+from threading import Thread
 
 import asyncpg
 import pytest
@@ -39,6 +43,35 @@ async def test_postgres_keeps_its_data_over_a_restart_and_over_a_kill(tmp_path: 
     assert await one(server.dsn(), "SELECT answer FROM kept") == 42
     for session in sessions:
         session.terminate()
+    server.stop()
+
+
+async def test_last_words_of_many_sessions_do_not_hide_that_one_still_holds_the_memory(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path, tuning=FOR_TESTS)
+    server.start()
+    held = await asyncpg.connect(server.dsn("postgres"))
+    holder = held.get_server_pid()
+    assert server.process is not None
+    os.kill(holder, signal.SIGSTOP)
+    server.process.kill()
+    server.process.wait()
+
+    def speak_and_let_go() -> None:
+        ends = time.monotonic() + 1.5
+        while time.monotonic() < ends:
+            with server.log.open("a") as log:
+                log.write("FATAL:  terminating connection due to unexpected postmaster exit\n" * 3)
+            time.sleep(0.002)
+        os.kill(holder, signal.SIGCONT)
+
+    speaking = Thread(target=speak_and_let_go)
+    speaking.start()
+    try:
+        server.start()
+    finally:
+        speaking.join()
+    assert await one(server.dsn("postgres"), "SELECT 42") == 42
+    held.terminate()
     server.stop()
 
 
