@@ -13,7 +13,7 @@ from alerts import acts
 from alerts.acts import Deed
 from alerts.lifecycle import IllegalAct
 from center.api.alerts import Alert, alert_seen_by
-from center.api.common import MAX_BIGINT, WHOLE, CenterOf, Name, Strict, answers, json_answer
+from center.api.common import MAX_EXACT, WHOLE, CenterOf, Name, Strict, answers, json_answer
 from center.book import AlertHead, read_head
 from center.errors import ApiError, errors, not_found
 from center.permit import ActorOf, Permit, resources
@@ -26,7 +26,7 @@ MayAssign = Annotated[Principal, Depends(Permit("alerts.assign"))]
 ANSWERS = {**answers(Alert), **errors(403, 404, 408, 409, 413, 422, 503)}
 
 Seq = Annotated[
-    int, Field(ge=1, le=MAX_BIGINT, description="`seq` of the alert as it was seen; 409 if it has moved on"), WHOLE
+    int, Field(ge=1, le=MAX_EXACT, description="`seq` of the alert as it was seen; 409 if it has moved on"), WHOLE
 ]
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*[^\x00-\x20\x7f][^\x00]*$")]
 

@@ -14,7 +14,8 @@ from center.errors import ApiError
 from center.service import Center
 from city.timestamps import from_datetime, parse_time
 
-MAX_BIGINT: Final = 2**63 - 1
+MAX_EXACT: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON has exactly (RFC 8259, section 6)."""
 MAX_INT: Final = 2**31 - 1
 PLAIN: Final = r"^[^\x00-\x1f\x7f]*$"
 EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
@@ -30,11 +31,11 @@ def _center(request: Request) -> Center:
 CenterOf = Annotated[Center, Depends(_center)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many items")]
 Cursor = Annotated[
-    int | None, Query(ge=0, le=MAX_BIGINT, description="`next` of the page before; leave out for the first page")
+    int | None, Query(ge=0, le=MAX_EXACT, description="`next` of the page before; leave out for the first page")
 ]
 SectorName = Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9_]{0,39}$", description="A sector's name")]
 ZoneCode = Annotated[str | None, Query(pattern=r"^[0-9A-Za-z_-]{1,40}$", description="A zone's code")]
-Id = Annotated[int, Path(ge=1, le=MAX_BIGINT)]
+Id = Annotated[int, Path(ge=1, le=MAX_EXACT)]
 Instant = Annotated[
     str | None, Query(json_schema_extra={"format": "date-time"}, pattern=PLAIN, max_length=64, description="RFC 3339")
 ]
