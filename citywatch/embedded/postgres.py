@@ -5,6 +5,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -155,6 +156,12 @@ class EmbeddedPostgres:
             self._as_user(program, *arguments), input=stdin.encode(), capture_output=True, check=False, cwd="/"
         )
         if done.returncode != 0:
+            closed = closed_folder(binaries()) if os.geteuid() == 0 else None
+            if closed is not None:
+                raise EmbeddedError(
+                    f"started by root, PostgreSQL runs as the user {UNPRIVILEGED}, to whom {closed} is closed: "
+                    f"type `chmod o+x {closed}`, or start as another user or from another folder"
+                )
             raise EmbeddedError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
 
     def _as_user(self, program: str, *arguments: str) -> list[str]:
@@ -198,6 +205,14 @@ class EmbeddedPostgres:
 
     def _last_words(self) -> str:
         return " / ".join(self._words().splitlines()[-3:])
+
+
+def closed_folder(path: Path) -> Path | None:
+    """The first folder on the way to `path`, from the root, that others than its owner may not pass."""
+    for folder in [*reversed(path.absolute().parents), path.absolute()]:
+        if not folder.stat().st_mode & stat.S_IXOTH:
+            return folder
+    return None
 
 
 def serving(data: Path) -> psutil.Process | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 from threading import Thread
@@ -11,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from citywatch.embedded.broker import EmbeddedBroker
-from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres
+from citywatch.embedded.postgres import FOR_TESTS, EmbeddedPostgres, closed_folder
 from citywatch.embedded.process import EmbeddedError
 
 
@@ -73,6 +74,16 @@ async def test_last_words_of_many_sessions_do_not_hide_that_one_still_holds_the_
     assert await one(server.dsn("postgres"), "SELECT 42") == 42
     held.terminate()
     server.stop()
+
+
+def test_a_folder_that_is_closed_to_others_is_named() -> None:
+    assert closed_folder(Path("/usr/bin")) is None
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:  # 0700, as a home of root's is
+        inside = Path(home) / "venv" / "bin"
+        inside.mkdir(parents=True)
+        assert closed_folder(inside) == Path(home)
+        Path(home).chmod(0o711)
+        assert closed_folder(inside) is None
 
 
 async def test_a_server_left_behind_by_a_killed_parent_is_ended_first(tmp_path: Path) -> None:
