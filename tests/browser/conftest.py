@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,7 +71,7 @@ def chromium_without_webgl(driver: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-def wait_until(page: Page, expression: str, arg: Any = None, seconds: float = 30) -> None:
+def wait_until(page: Page, expression: str, arg: object = None, seconds: float = 30) -> None:
     """Wait until an expression or a function of `arg` is true in the page.
 
     Playwright's `wait_for_function` asks again inside the page, by `eval`, which our pages forbid.
@@ -125,9 +125,15 @@ class Screen:
             assert not self.outside
 
 
+class OpenScreen(Protocol):
+    """What opens a page of its own size and pixel ratio at a center's address."""
+
+    def __call__(self, address: str, width: int = 1920, height: int = 1080, ratio: float = 1) -> Screen: ...
+
+
 @pytest.fixture
-def screen(chromium: Browser) -> Any:
-    """`screen(address, width, height, ratio)` → a Screen."""
+def screen(chromium: Browser) -> OpenScreen:
+    """Opens pages of the module's browser."""
 
     def open_screen(address: str, width: int = 1920, height: int = 1080, ratio: float = 1) -> Screen:
         context = chromium.new_context(

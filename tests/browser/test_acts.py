@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
@@ -12,6 +11,7 @@ from city.sectors import Catalogue
 from city.settings import DEFAULT_CITY
 from city.zones import ZoneMap
 from citywatch.embedded.broker import EmbeddedBroker
+from tests.browser.conftest import OpenScreen
 from tests.browser.real_center import RealCenter
 from tests.browser.test_sign_in import REFUSED, sign_in
 
@@ -27,7 +27,7 @@ def center(postgres_dsn: str, embedded_broker: EmbeddedBroker) -> Iterator[RealC
 
 
 def test_an_alert_is_silenced_accepted_commented_and_shelved_and_the_shelf_is_ended(
-    center: RealCenter, screen: Any
+    center: RealCenter, screen: OpenScreen
 ) -> None:
     center.account("Lan", "operator")
     center.raise_alert(1)
@@ -63,7 +63,7 @@ def test_an_alert_is_silenced_accepted_commented_and_shelved_and_the_shelf_is_en
 
 
 def test_of_two_hands_the_slower_is_told_whose_was_faster_and_nobody_that_of_themselves(
-    center: RealCenter, screen: Any
+    center: RealCenter, screen: OpenScreen
 ) -> None:
     for name in ("Lan", "Minh"):
         center.account(name, "operator")
@@ -109,7 +109,7 @@ def test_of_two_hands_the_slower_is_told_whose_was_faster_and_nobody_that_of_the
 
 
 def test_words_begun_outlast_a_step_of_the_alert_and_one_that_is_over_takes_more_than_one(
-    center: RealCenter, screen: Any
+    center: RealCenter, screen: OpenScreen
 ) -> None:
     center.account("Chief", "supervisor")
     alert = center.raise_alert(1)
@@ -133,7 +133,7 @@ def test_words_begun_outlast_a_step_of_the_alert_and_one_that_is_over_takes_more
         expect(acts.get_by_role("alert")).to_have_count(0)
 
 
-def test_an_address_beyond_ones_role_says_so_and_offers_what_there_is(center: RealCenter, screen: Any) -> None:
+def test_an_address_beyond_ones_role_says_so_and_offers_what_there_is(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -146,7 +146,7 @@ def test_an_address_beyond_ones_role_says_so_and_offers_what_there_is(center: Re
 
 
 def test_a_supervisor_sees_what_a_window_would_hide_sets_the_stage_and_hands_over(
-    center: RealCenter, screen: Any
+    center: RealCenter, screen: OpenScreen
 ) -> None:
     center.account("Chief", "supervisor")
     center.raise_alert(1)
@@ -177,7 +177,7 @@ def test_a_supervisor_sees_what_a_window_would_hide_sets_the_stage_and_hands_ove
         expect(page.locator("[data-alert]")).to_contain_text("đang bảo trì: thay cảm biến")
 
 
-def test_an_incident_is_read_from_its_first_alert_to_the_last_word(center: RealCenter, screen: Any) -> None:
+def test_an_incident_is_read_from_its_first_alert_to_the_last_word(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     first = center.raise_alert(1, zone=ZONE, severity="warning")
     center.raise_alert(2, zone=ZONE, sector="traffic", severity="critical")

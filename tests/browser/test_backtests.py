@@ -1,7 +1,6 @@
 """A rule is tried on what happened, at the console, with a real center behind it: mistakes, picture and figures."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -12,6 +11,7 @@ from city.sectors import Catalogue
 from city.settings import DEFAULT_CITY
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.alerts.streets import FLOOD
+from tests.browser.conftest import OpenScreen
 from tests.browser.real_center import RealCenter
 from tests.browser.test_sign_in import REFUSED, sign_in
 from tests.center.test_backtests import ELSEWHERE, HIGHER, READINGS, SERIES, SILENT, ZONE
@@ -32,7 +32,7 @@ async def flood(center: RealCenter) -> None:
     await rulebook.apply_rules(center.pool, parse_rules(FLOOD, Catalogue.load(DEFAULT_CITY)), "test")
 
 
-def test_a_supervisor_tries_a_rule_beside_the_one_in_force(center: RealCenter, screen: Any) -> None:
+def test_a_supervisor_tries_a_rule_beside_the_one_in_force(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Chief", "supervisor")
     center.do(flood(center))
     with screen(center.address, 1366, 900) as desk:
@@ -62,7 +62,7 @@ def test_a_supervisor_tries_a_rule_beside_the_one_in_force(center: RealCenter, s
         expect(page.get_by_role("progressbar")).to_have_count(0)
 
 
-def test_an_operator_has_no_such_page(center: RealCenter, screen: Any) -> None:
+def test_an_operator_has_no_such_page(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED

@@ -3,7 +3,6 @@
 import re
 import socket
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +10,7 @@ from playwright.sync_api import Page, expect
 from citywatch.embedded.broker import EmbeddedBroker
 from tests.access import provider as providers
 from tests.access.provider import SECRET
-from tests.browser.conftest import Screen
+from tests.browser.conftest import OpenScreen, Screen
 from tests.browser.real_center import RealCenter
 
 pytestmark = pytest.mark.browser
@@ -66,7 +65,7 @@ def went_only(screen: Screen, provider: providers.Running) -> None:
 
 
 def test_the_button_leads_to_the_provider_and_back_into_the_console(
-    center: RealCenter, provider: providers.Running, screen: Any
+    center: RealCenter, provider: providers.Running, screen: OpenScreen
 ) -> None:
     alert, elsewhere = center.raise_alert(1, sector="traffic"), center.raise_alert(2)
     with screen(center.address, 1366, 768) as desk:
@@ -91,7 +90,7 @@ def test_the_button_leads_to_the_provider_and_back_into_the_console(
 
 
 def test_who_has_no_role_here_is_told_on_the_sign_in_page(
-    center: RealCenter, provider: providers.Running, screen: Any
+    center: RealCenter, provider: providers.Running, screen: OpenScreen
 ) -> None:
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from citywatch.embedded.broker import EmbeddedBroker
+from tests.browser.conftest import OpenScreen
 from tests.browser.real_center import RealCenter
 from tests.browser.test_sign_in import sign_in
 
@@ -42,7 +42,7 @@ def opens(page: Page) -> None:
     expect(page.locator("section[data-region=alerts]")).to_be_visible()
 
 
-def test_pairing_by_a_code_that_an_operator_types(center: RealCenter, screen: Any) -> None:
+def test_pairing_by_a_code_that_an_operator_types(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     center.raise_alert(short={"vi": "Triều vượt BĐ III", "en": "Tide"})
     with screen(center.address) as wall, screen(center.address, 1366, 768) as desk:
@@ -73,7 +73,7 @@ def test_pairing_by_a_code_that_an_operator_types(center: RealCenter, screen: An
         opens(page)
 
 
-def test_a_wrong_code_pairs_nothing(center: RealCenter, screen: Any) -> None:
+def test_a_wrong_code_pairs_nothing(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -87,7 +87,7 @@ def test_a_wrong_code_pairs_nothing(center: RealCenter, screen: Any) -> None:
         assert center.screens() == []
 
 
-def test_a_code_that_ran_out_is_replaced_by_another(center: RealCenter, screen: Any) -> None:
+def test_a_code_that_ran_out_is_replaced_by_another(center: RealCenter, screen: OpenScreen) -> None:
     with screen(center.address) as wall:
         wall.expected = REFUSED
         wall.page.add_init_script(QUICK_CODES)
@@ -102,7 +102,7 @@ def test_a_code_that_ran_out_is_replaced_by_another(center: RealCenter, screen: 
         expect(code).not_to_have_text(second)
 
 
-def test_the_pairing_screen_says_that_center_is_away(center: RealCenter, screen: Any) -> None:
+def test_the_pairing_screen_says_that_center_is_away(center: RealCenter, screen: OpenScreen) -> None:
     with screen(center.address) as wall:
         wall.expected = REFUSED
         page = wall.open("/wall")
@@ -114,7 +114,7 @@ def test_the_pairing_screen_says_that_center_is_away(center: RealCenter, screen:
         expect(page.locator("[data-code]")).to_have_text(CODE)
 
 
-def test_a_link_opens_the_wall_and_leaves_the_address(center: RealCenter, screen: Any) -> None:
+def test_a_link_opens_the_wall_and_leaves_the_address(center: RealCenter, screen: OpenScreen) -> None:
     link = center.link("phòng họp")
     with screen(center.address) as wall:
         page = wall.open(f"/wall?inch=98#link={link}")
@@ -125,7 +125,7 @@ def test_a_link_opens_the_wall_and_leaves_the_address(center: RealCenter, screen
         assert [one.name for one in center.screens()] == ["phòng họp"]
 
 
-def test_a_link_that_is_opened_again_keeps_the_screen_it_made(center: RealCenter, screen: Any) -> None:
+def test_a_link_that_is_opened_again_keeps_the_screen_it_made(center: RealCenter, screen: OpenScreen) -> None:
     once, often = center.link("phòng họp"), center.link("sảnh", uses=9)
     with screen(center.address) as wall:
         wall.expected = REFUSED
@@ -136,7 +136,7 @@ def test_a_link_that_is_opened_again_keeps_the_screen_it_made(center: RealCenter
             assert [one.name for one in center.screens()] == [name]
 
 
-def test_a_link_is_made_on_the_page_and_opens_a_wall(center: RealCenter, screen: Any) -> None:
+def test_a_link_is_made_on_the_page_and_opens_a_wall(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator", sectors=("traffic",))
     with screen(center.address, 1366, 768) as desk, screen(center.address) as wall:
         desk.expected = REFUSED
@@ -161,7 +161,7 @@ def test_a_link_is_made_on_the_page_and_opens_a_wall(center: RealCenter, screen:
         assert secret.count() == 0, "shown once"
 
 
-def test_a_link_that_was_used_up_leads_to_a_code(center: RealCenter, screen: Any) -> None:
+def test_a_link_that_was_used_up_leads_to_a_code(center: RealCenter, screen: OpenScreen) -> None:
     link = center.link("phòng họp")
     with screen(center.address) as wall, screen(center.address) as other:
         opens(wall.open(f"/wall#link={link}"))
@@ -172,7 +172,7 @@ def test_a_link_that_was_used_up_leads_to_a_code(center: RealCenter, screen: Any
         assert link not in page.url
 
 
-def test_a_revoked_wall_says_so_at_once_and_then_asks_again(center: RealCenter, screen: Any) -> None:
+def test_a_revoked_wall_says_so_at_once_and_then_asks_again(center: RealCenter, screen: OpenScreen) -> None:
     center.raise_alert()
     with screen(center.address) as wall:
         wall.expected = REFUSED
@@ -193,7 +193,7 @@ def test_a_revoked_wall_says_so_at_once_and_then_asks_again(center: RealCenter, 
         expect(page.locator("section[data-region=alerts]")).to_have_count(0)
 
 
-def test_a_wall_that_may_look_by_another_right_goes_on(center: RealCenter, screen: Any) -> None:
+def test_a_wall_that_may_look_by_another_right_goes_on(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address) as wall:
         wall.expected = REFUSED
@@ -211,7 +211,7 @@ def test_a_wall_that_may_look_by_another_right_goes_on(center: RealCenter, scree
         expect(page.locator("header")).not_to_contain_text(NO_LONGER)
 
 
-def test_a_wall_of_one_sector_shows_that_sector(center: RealCenter, screen: Any) -> None:
+def test_a_wall_of_one_sector_shows_that_sector(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator", sectors=("traffic",))
     center.raise_alert(1, short={"vi": "Triều vượt BĐ III", "en": "Tide"})
     center.raise_alert(2, sector="traffic", short={"vi": "Kẹt xe kéo dài", "en": "Jam"})

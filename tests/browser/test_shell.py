@@ -4,13 +4,13 @@ import re
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import scenes
+from tests.browser.conftest import OpenScreen
 from tests.browser.fixture_center import DIST, FixtureCenter
 
 pytestmark = pytest.mark.browser
@@ -54,7 +54,7 @@ def port_of(center: FixtureCenter) -> int:
     return int(center.address.rpartition(":")[2])
 
 
-def test_the_shell_opens_while_center_is_down_and_begins_anew_with_it(screen: Any) -> None:
+def test_the_shell_opens_while_center_is_down_and_begins_anew_with_it(screen: OpenScreen) -> None:
     scene = scenes.flood()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         wall.expected = ("ERR_CONNECTION_REFUSED", "WebSocket connection to")
@@ -75,7 +75,7 @@ def test_the_shell_opens_while_center_is_down_and_begins_anew_with_it(screen: An
             expect(page.locator(".sectors > section")).to_have_count(3)
 
 
-def test_only_the_shell_is_kept(screen: Any) -> None:
+def test_only_the_shell_is_kept(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         kept = wait_until_kept(page)
@@ -87,7 +87,7 @@ def test_only_the_shell_is_kept(screen: Any) -> None:
         assert page.evaluate(KEPT) == kept
 
 
-def test_a_wall_begins_anew_at_a_quiet_moment_of_the_night(screen: Any) -> None:
+def test_a_wall_begins_anew_at_a_quiet_moment_of_the_night(screen: OpenScreen) -> None:
     local = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh"))
     night = local.replace(hour=3, minute=31, second=0) + timedelta(days=1)
     with FixtureCenter(scenes.calm()) as center, screen(center.address) as wall:
@@ -100,7 +100,7 @@ def test_a_wall_begins_anew_at_a_quiet_moment_of_the_night(screen: Any) -> None:
         expect(page.locator("header")).to_contain_text("Trực tiếp")
 
 
-def test_a_new_build_wins_on_the_next_load(screen: Any, tmp_path: Path) -> None:
+def test_a_new_build_wins_on_the_next_load(screen: OpenScreen, tmp_path: Path) -> None:
     dist = tmp_path / "dist"
     shutil.copytree(DIST, dist)
     with FixtureCenter(scenes.calm(), dist) as center, screen(center.address) as wall:

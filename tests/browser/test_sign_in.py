@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from citywatch.embedded.broker import EmbeddedBroker
+from tests.browser.conftest import OpenScreen
 from tests.browser.real_center import PASSWORD, RealCenter
 
 pytestmark = pytest.mark.browser
@@ -28,7 +28,7 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.get_by_role("button", name="Đăng nhập").click()
 
 
-def test_signing_in_and_out(center: RealCenter, screen: Any) -> None:
+def test_signing_in_and_out(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -49,7 +49,7 @@ def test_signing_in_and_out(center: RealCenter, screen: Any) -> None:
         assert cookies == []
 
 
-def test_the_menu_names_the_sectors_of_a_scope(center: RealCenter, screen: Any) -> None:
+def test_the_menu_names_the_sectors_of_a_scope(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator", sectors=("traffic", "health"))
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -60,7 +60,7 @@ def test_the_menu_names_the_sectors_of_a_scope(center: RealCenter, screen: Any) 
         expect(page.locator("#account-menu")).not_to_contain_text("traffic")
 
 
-def test_the_cookie_is_out_of_reach_of_scripts(center: RealCenter, screen: Any) -> None:
+def test_the_cookie_is_out_of_reach_of_scripts(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -74,7 +74,7 @@ def test_the_cookie_is_out_of_reach_of_scripts(center: RealCenter, screen: Any) 
         assert page.evaluate("[...Object.values(localStorage), ...Object.values(sessionStorage)]") == []
 
 
-def test_a_lock_is_told_to_admins_and_to_nobody_else(center: RealCenter, screen: Any) -> None:
+def test_a_lock_is_told_to_admins_and_to_nobody_else(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     center.account("Chief", "admin")
     with screen(center.address, 1366, 768) as desk, screen(center.address, 1366, 768) as hands:
@@ -100,7 +100,7 @@ def test_a_lock_is_told_to_admins_and_to_nobody_else(center: RealCenter, screen:
         expect(page.locator("header").get_by_role("status")).to_contain_text("Live")
 
 
-def test_a_first_password_is_changed_before_anything_else(center: RealCenter, screen: Any) -> None:
+def test_a_first_password_is_changed_before_anything_else(center: RealCenter, screen: OpenScreen) -> None:
     first = center.account("Minh", "admin", first=True)
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -125,7 +125,7 @@ def test_a_first_password_is_changed_before_anything_else(center: RealCenter, sc
         expect(page.locator("[data-account=Minh]")).to_contain_text("quản trị")
 
 
-def test_a_viewer_sees_no_act_and_an_operator_does(center: RealCenter, screen: Any) -> None:
+def test_a_viewer_sees_no_act_and_an_operator_does(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Nhìn", "viewer")
     center.account("Lan", "operator")
     alert = center.raise_alert(title={"vi": "Triều vượt báo động III", "en": "Tide"})
@@ -147,7 +147,7 @@ def test_a_viewer_sees_no_act_and_an_operator_does(center: RealCenter, screen: A
         expect(viewer.locator(row)).not_to_have_class(re.compile("unacknowledged"))
 
 
-def test_a_role_that_changes_while_connected_changes_what_is_shown(center: RealCenter, screen: Any) -> None:
+def test_a_role_that_changes_while_connected_changes_what_is_shown(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "viewer")
     alert = center.raise_alert()
     act = f"[data-alert='{alert}'] .act"
@@ -163,7 +163,7 @@ def test_a_role_that_changes_while_connected_changes_what_is_shown(center: RealC
         expect(page.locator(act)).to_have_count(0)
 
 
-def test_a_session_that_runs_out_keeps_what_was_typed(center: RealCenter, screen: Any) -> None:
+def test_a_session_that_runs_out_keeps_what_was_typed(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Minh", "admin")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -189,7 +189,7 @@ def test_a_session_that_runs_out_keeps_what_was_typed(center: RealCenter, screen
         expect(page.locator("[data-secret]")).to_have_text(re.compile(r"^\S{12,}$"))
 
 
-def test_the_console_notices_an_ended_session_at_once(center: RealCenter, screen: Any) -> None:
+def test_the_console_notices_an_ended_session_at_once(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED
@@ -204,7 +204,7 @@ def test_the_console_notices_an_ended_session_at_once(center: RealCenter, screen
         expect(page.locator("header").get_by_role("status")).to_contain_text("Trực tiếp")
 
 
-def test_signing_out_elsewhere(center: RealCenter, screen: Any) -> None:
+def test_signing_out_elsewhere(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     with screen(center.address, 1366, 768) as here, screen(center.address, 1366, 768) as there:
         here.expected = there.expected = REFUSED
@@ -219,7 +219,7 @@ def test_signing_out_elsewhere(center: RealCenter, screen: Any) -> None:
         assert center.sessions_of("Lan") == 1
 
 
-def test_ending_one_session_and_somebody_elses(center: RealCenter, screen: Any) -> None:
+def test_ending_one_session_and_somebody_elses(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Lan", "operator")
     center.account("Minh", "admin")
     with screen(center.address, 1366, 768) as here, screen(center.address, 1366, 768) as there:
@@ -246,7 +246,7 @@ def test_ending_one_session_and_somebody_elses(center: RealCenter, screen: Any) 
         assert center.sessions_of("Lan") == 0
 
 
-def test_keys_and_the_audit_trail(center: RealCenter, screen: Any) -> None:
+def test_keys_and_the_audit_trail(center: RealCenter, screen: OpenScreen) -> None:
     center.account("Minh", "admin")
     with screen(center.address, 1366, 768) as desk:
         desk.expected = REFUSED

@@ -2,13 +2,12 @@
 
 import json
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import scenes
-from tests.browser.conftest import Screen, wait_until
+from tests.browser.conftest import OpenScreen, Screen, wait_until
 from tests.browser.fixture_center import FixtureCenter
 from tests.browser.scenes import stamp
 
@@ -102,7 +101,7 @@ def wait_for_map(page: Page) -> None:
     expect(page.locator(".map")).to_have_attribute("data-map", "webgl", timeout=MAP_READY)
 
 
-def test_the_wall_paints_and_has_nothing_to_complain_of(screen: Any) -> None:
+def test_the_wall_paints_and_has_nothing_to_complain_of(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         wait_for_wall(page)
@@ -115,7 +114,7 @@ def test_the_wall_paints_and_has_nothing_to_complain_of(screen: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "height", "ratio"), [(3840, 2160, 1), (1920, 1080, 2)])
-def test_4k_is_the_same_layout_at_twice_the_pixels(screen: Any, width: int, height: int, ratio: float) -> None:
+def test_4k_is_the_same_layout_at_twice_the_pixels(screen: OpenScreen, width: int, height: int, ratio: float) -> None:
     factor = width // 1920
     with FixtureCenter(scenes.flood()) as center, screen(center.address, width, height, ratio) as wall:
         page = wall.open("/wall")
@@ -125,7 +124,7 @@ def test_4k_is_the_same_layout_at_twice_the_pixels(screen: Any, width: int, heig
 
 @pytest.mark.parametrize("scene", ["flood", "crowded", "dead_feed", "calm", "stalled"])
 @pytest.mark.parametrize("language", ["vi", "en"])
-def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, language: str) -> None:
+def test_every_text_is_legible_and_inside_its_region(screen: OpenScreen, scene: str, language: str) -> None:
     with FixtureCenter(scenes.ALL[scene]()) as center, screen(center.address) as wall:
         page = wall.open(f"/wall?lang={language}")
         expect(page.locator(".map")).to_contain_text("83", timeout=MAP_READY)
@@ -136,7 +135,7 @@ def test_every_text_is_legible_and_inside_its_region(screen: Any, scene: str, la
         assert [t for t in texts if t["cut"]] == []
 
 
-def test_the_worst_is_drawn_over_what_is_less_bad(screen: Any) -> None:
+def test_the_worst_is_drawn_over_what_is_less_bad(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         wait_for_map(page)
@@ -146,7 +145,7 @@ def test_the_worst_is_drawn_over_what_is_less_bad(screen: Any) -> None:
         assert severities == sorted(severities, key=["warning", "critical", "emergency"].index)
 
 
-def test_a_smaller_screen_drops_rows_and_keeps_the_type(screen: Any) -> None:
+def test_a_smaller_screen_drops_rows_and_keeps_the_type(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall?inch=55&dist=4")
         wait_for_wall(page)
@@ -157,7 +156,7 @@ def test_a_smaller_screen_drops_rows_and_keeps_the_type(screen: Any) -> None:
         expect(page.locator("section[data-region=alerts] li")).to_have_count(4)
 
 
-def test_a_new_alert_has_one_row_made_from_its_delta(screen: Any) -> None:
+def test_a_new_alert_has_one_row_made_from_its_delta(screen: OpenScreen) -> None:
     scene = scenes.calm()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         wall.page.add_init_script(ROWS_MADE)
@@ -178,7 +177,7 @@ def test_a_new_alert_has_one_row_made_from_its_delta(screen: Any) -> None:
         assert len(subscribed) == 1  # nothing was asked for again: the rows came from the deltas
 
 
-def test_a_gap_is_shown_until_its_snapshot_and_after_it(screen: Any) -> None:
+def test_a_gap_is_shown_until_its_snapshot_and_after_it(screen: OpenScreen) -> None:
     scene = scenes.flood()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open("/wall")
@@ -199,7 +198,7 @@ def test_a_gap_is_shown_until_its_snapshot_and_after_it(screen: Any) -> None:
         assert [t for t in page.evaluate(TEXTS) if t["cut"] or not t["inside"] or t["size"] < 27.99] == []
 
 
-def test_a_new_row_has_a_white_bar_for_ten_seconds(screen: Any) -> None:
+def test_a_new_row_has_a_white_bar_for_ten_seconds(screen: OpenScreen) -> None:
     scene = scenes.calm()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open("/wall")
@@ -213,7 +212,7 @@ def test_a_new_row_has_a_white_bar_for_ten_seconds(screen: Any) -> None:
         assert row.evaluate(bar) == "rgb(255, 97, 82)"
 
 
-def test_only_unacknowledged_criticals_pulse(screen: Any) -> None:
+def test_only_unacknowledged_criticals_pulse(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         wait_for_wall(page)
@@ -225,7 +224,7 @@ def test_only_unacknowledged_criticals_pulse(screen: Any) -> None:
         wait_until(page, f"{opacity} === '1'")
 
 
-def test_a_lost_connection_looks_like_one_and_nothing_is_missing_afterwards(screen: Any) -> None:
+def test_a_lost_connection_looks_like_one_and_nothing_is_missing_afterwards(screen: OpenScreen) -> None:
     scene = scenes.flood()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open("/wall")
@@ -248,7 +247,7 @@ def test_a_lost_connection_looks_like_one_and_nothing_is_missing_afterwards(scre
         assert since[-1] == scene.seq - 1
 
 
-def test_an_announced_restart_says_so(screen: Any) -> None:
+def test_an_announced_restart_says_so(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.calm()) as center, screen(center.address) as wall:
         wall.expected = ("WebSocket connection to",)
         page = wall.open("/wall")
@@ -258,7 +257,7 @@ def test_an_announced_restart_says_so(screen: Any) -> None:
         expect(page.locator("header")).to_contain_text("Trung tâm khởi động lại")
 
 
-def test_a_dead_feed_has_a_banner_and_its_figures_are_hatched(screen: Any) -> None:
+def test_a_dead_feed_has_a_banner_and_its_figures_are_hatched(screen: OpenScreen) -> None:
     scene = scenes.calm()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open("/wall")
@@ -276,7 +275,7 @@ def test_a_dead_feed_has_a_banner_and_its_figures_are_hatched(screen: Any) -> No
 @pytest.mark.parametrize(
     ("language", "word", "none"), [("vi", "BÁO ĐỘNG NGỪNG", "Không có báo động"), ("en", "ALERTS STALLED", "No alerts")]
 )
-def test_a_dead_alert_engine_looks_like_one(screen: Any, language: str, word: str, none: str) -> None:
+def test_a_dead_alert_engine_looks_like_one(screen: OpenScreen, language: str, word: str, none: str) -> None:
     scene = scenes.calm()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open(f"/wall?lang={language}")
@@ -301,7 +300,7 @@ def test_a_dead_alert_engine_looks_like_one(screen: Any, language: str, word: st
 
 @pytest.mark.parametrize(("language", "silent", "tide"), [("vi", "mất tín hiệu", "Triều"), ("en", "no signal", "Tide")])
 def test_a_sensor_that_fell_silent_is_said_to_be_on_the_map_as_in_its_row(
-    screen: Any, language: str, silent: str, tide: str
+    screen: OpenScreen, language: str, silent: str, tide: str
 ) -> None:
     scene = scenes.calm()
     mute = scene.alert("Triều vượt báo động III", scene.named("Sài Gòn"), asset="PA-01")
@@ -320,7 +319,7 @@ def test_a_sensor_that_fell_silent_is_said_to_be_on_the_map_as_in_its_row(
         assert [t for t in page.evaluate(TEXTS) if t["cut"] or not t["inside"] or t["size"] < 27.99] == []
 
 
-def test_the_console_says_of_when_a_value_is_and_that_nobody_judges(screen: Any) -> None:
+def test_the_console_says_of_when_a_value_is_and_that_nobody_judges(screen: OpenScreen) -> None:
     scene = scenes.calm()
     alert = scene.alert("Triều vượt báo động III", scene.named("Gia Định"), age_s=200, asset="PA-01")
     alert["last_data_at"] = "2026-11-22T07:00:05.000Z"
@@ -338,7 +337,7 @@ def test_the_console_says_of_when_a_value_is_and_that_nobody_judges(screen: Any)
         expect(page.locator(".list")).not_to_contain_text("Không có báo động")
 
 
-def test_an_alert_of_a_clock_that_is_ahead_is_no_news_for_ever(screen: Any) -> None:
+def test_an_alert_of_a_clock_that_is_ahead_is_no_news_for_ever(screen: OpenScreen) -> None:
     scene = scenes.calm()
     ahead = scene.alert("Ngập hơn 40 cm", scene.named("Sài Gòn"), age_s=-290)
     ahead["recorded_at"] = stamp(65)
@@ -352,7 +351,7 @@ def test_an_alert_of_a_clock_that_is_ahead_is_no_news_for_ever(screen: Any) -> N
         expect(rows.nth(1)).to_contain_text(re.compile(r"đồng hồ.\+5:55"))
 
 
-def test_the_stage_is_no_word_on_how_the_city_is(screen: Any) -> None:
+def test_the_stage_is_no_word_on_how_the_city_is(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.calm()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         wait_for_wall(page)
@@ -366,7 +365,7 @@ def test_the_stage_is_no_word_on_how_the_city_is(screen: Any) -> None:
         expect(stage).to_contain_text("Ứng phó")
 
 
-def test_in_a_flood_warnings_share_rows_and_no_critical_is_hidden(screen: Any) -> None:
+def test_in_a_flood_warnings_share_rows_and_no_critical_is_hidden(screen: OpenScreen) -> None:
     with FixtureCenter(scenes.crowded()) as center, screen(center.address) as wall:
         page = wall.open("/wall")
         wait_for_wall(page)
@@ -379,7 +378,7 @@ def test_in_a_flood_warnings_share_rows_and_no_critical_is_hidden(screen: Any) -
         assert 1 <= page.locator(".map .label").count() <= 12
 
 
-def test_the_screen_reports_what_it_painted(screen: Any) -> None:
+def test_the_screen_reports_what_it_painted(screen: OpenScreen) -> None:
     scene = scenes.flood()
     with FixtureCenter(scene) as center, screen(center.address) as wall:
         page = wall.open("/wall?screen=north")
@@ -392,7 +391,7 @@ def test_the_screen_reports_what_it_painted(screen: Any) -> None:
 
 
 @pytest.mark.parametrize(("width", "height", "ratio"), [(1920, 1080, 1), (1920, 1080, 2)])
-def test_assets_are_dots_and_silent_ones_rings(screen: Any, width: int, height: int, ratio: float) -> None:
+def test_assets_are_dots_and_silent_ones_rings(screen: OpenScreen, width: int, height: int, ratio: float) -> None:
     drawn = """() => {
       const canvas = document.querySelector('.map canvas.assets');
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -424,7 +423,7 @@ NOTE_MAP_STATES = """
 """A map that is rebuilt may be loading for less than the time between two looks of the test."""
 
 
-def test_a_lost_webgl_context_is_rebuilt_once_then_drawn_as_svg(screen: Any) -> None:
+def test_a_lost_webgl_context_is_rebuilt_once_then_drawn_as_svg(screen: OpenScreen) -> None:
     lose = """() => document.querySelector('.map .maplibregl-canvas').getContext('webgl2')
         .getExtension('WEBGL_lose_context').loseContext()"""
     with FixtureCenter(scenes.flood()) as center, screen(center.address) as wall:
@@ -450,7 +449,7 @@ def test_without_webgl_the_map_is_svg(chromium_without_webgl: Browser) -> None:
             assert page.locator(".map path.abnormal").count() > 3
 
 
-def test_an_acknowledgement_on_the_console_shows_on_the_wall(screen: Any) -> None:
+def test_an_acknowledgement_on_the_console_shows_on_the_wall(screen: OpenScreen) -> None:
     scene = scenes.flood()
     with (
         FixtureCenter(scene) as center,
